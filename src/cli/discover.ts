@@ -53,7 +53,7 @@ async function searchHosts(
       ),
     )
   const connectErrors = new Map<string, string>()
-  const { servers, silent } = await search(wanted, AbortSignal.timeout(timeoutMs), {
+  const { servers, hostsWithoutServer } = await search(wanted, AbortSignal.timeout(timeoutMs), {
     proxyOf: proxyRule(loadConfig(env).config),
     onConnectError: (url, { message }) => connectErrors.set(url, message),
   })
@@ -61,7 +61,7 @@ async function searchHosts(
   for (const { type, url, models } of servers) {
     printError(`${url}: ${type}, ${models.map(({ name }) => name).join(', ') || 'without models'}\n`)
   }
-  for (const host of silent)
+  for (const host of hostsWithoutServer)
     printError(
       `${host}: no Ollama, LM Studio, vLLM, SGLang, TGI, llama.cpp or other OpenAI-compatible server found\n`,
     )

@@ -78,7 +78,7 @@ async function disguised(
   app: Awaited<ReturnType<typeof buildApp>>,
   models: readonly Model[],
 ): Promise<string[]> {
-  const found = await app.engines.disguised(models.flatMap(allTargets))
+  const found = await app.engines.undeclaredLlamaCpp(models.flatMap(allTargets))
   return models.flatMap(({ group, alias, targets, standby }) =>
     Object.entries({ providers: targets, providers_sleep: standby }).flatMap(([list, those]) =>
       those.flatMap((target, index) => {

@@ -9,13 +9,13 @@ export type ServerState = CheckedState | 'gone'
 /** A process that can check servers and acts on the results. */
 export interface HealthPeer {
   /** true: this process becomes the leader. false: another process is the leader, or none. */
-  lead(isLeader: boolean): void
+  setLeader(isLeader: boolean): void
   /** A check has changed the state of a server, whichever process made it. */
   learned(server: string, state: ServerState): void
   /** Only called for the leader: a request of any process has just received its first content from the server. */
   answered(server: string): void
   /** A broadcast of the leader. `router`: id of the router that it is from; empty: this one. */
-  heard(message: FleetMessage, router: string): void
+  onBroadcast(message: FleetMessage, router: string): void
   /** Only called for the leader: a request of any process waits for this sleeping engine. */
   wake(engine: string): void
 }
@@ -29,7 +29,7 @@ export interface HealthPeers {
   /** Tells the leader that a request of this process has received its first content from a server whose checks fail. */
   answered(server: string): void
   /** Broadcasts to all peers, including this one. Ignored unless this process is the leader. */
-  tell(message: FleetMessage, router: string): void
+  broadcast(message: FleetMessage, router: string): void
   /** Tells the leader that a request of this process waits for a sleeping engine. */
   wake(engine: string): void
   /** Steps down because this process is about to exit. It still receives results. */
@@ -79,11 +79,11 @@ function noPeers(): HealthPeers {
   return {
     join(peer) {
       self = peer
-      self.lead(true)
+      self.setLeader(true)
     },
     report: (server, state) => self?.learned(server, state),
     answered: (server) => self?.answered(server),
-    tell: (message, router) => self?.heard(message, router),
+    broadcast: (message, router) => self?.onBroadcast(message, router),
     wake: (engine) => self?.wake(engine),
     leave: () => undefined,
   }
@@ -100,13 +100,13 @@ function clusterPeers(primary: Channel): HealthPeers {
     join(peer) {
       primary.on(found, ({ server, state }) => peer.learned(server, state))
       primary.on(answered, (server) => peer.answered(server))
-      primary.on(broadcast, ({ message, router }) => peer.heard(message, router))
+      primary.on(broadcast, ({ message, router }) => peer.onBroadcast(message, router))
       primary.on(wake, (engine) => peer.wake(engine))
       primary.on(lead, (isLeader) => {
         // The message may have been sent before this process stepped down.
         if (hasLeft) return
         setLeader(isLeader)
-        peer.lead(isLeader)
+        peer.setLeader(isLeader)
       })
       primary.cast(join)
     },
@@ -116,7 +116,7 @@ function clusterPeers(primary: Channel): HealthPeers {
     answered(server) {
       primary.cast(answered, server)
     },
-    tell(message, router) {
+    broadcast(message, router) {
       primary.cast(broadcast, { message, router })
     },
     wake(engine) {

@@ -4,7 +4,7 @@ import type { ConfigSources } from '../config/sources.ts'
 import { WorkerChannels } from '../lib/worker-channels.ts'
 import type { Logging } from '../runtime/logger.ts'
 import { ConfigError } from '../sdk/errors.ts'
-import { serveClients, serveStores } from '../stores/choose.ts'
+import { serveDatabase, serveStores } from '../stores/choose.ts'
 import { serveConfig } from './config-reload.ts'
 import { serveConnections } from './connections.ts'
 import { serveHealth } from './health.ts'
@@ -31,7 +31,7 @@ export function runPrimary(config: Config, logging: Logging, sources: ConfigSour
   const channels = new WorkerChannels()
   const reload = serveConfig(channels, config, sources, warn)
   serveStores(channels, config, warn)
-  const clients = serveClients(channels, config, logger)
+  const clients = serveDatabase(channels, config, logger)
   clients.catch((error: unknown) => {
     const errors = error instanceof ConfigError ? error.errors : [String(error)]
     for (const line of errors) process.stderr.write(`${line}\n`)
@@ -75,7 +75,7 @@ export function runPrimary(config: Config, logging: Logging, sources: ConfigSour
 }
 
 /** Waits until the remaining usage of all workers is written. */
-async function closed(clients: ReturnType<typeof serveClients>): Promise<void> {
+async function closed(clients: ReturnType<typeof serveDatabase>): Promise<void> {
   try {
     const host = await clients
     await host?.close()

@@ -17,12 +17,12 @@ import { askOnce } from '../relay/upstream/ask-once.ts'
 import { type EngineState, ollamaListing, openaiListing } from '../sdk/engine-listings.ts'
 
 /** Default ports of Ollama, vLLM, LM Studio, llama.cpp and SGLang; TGI has no fixed one. */
-const usualPorts = [11434, 8000, 1234, 8080, 30000]
+const defaultPorts = [11434, 8000, 1234, 8080, 30000]
 
 export interface Discovery {
   servers: FoundServer[]
   /** Hosts without a model server, and invalid hosts. */
-  silent: string[]
+  hostsWithoutServer: string[]
 }
 
 export interface DiscoveryOptions {
@@ -48,13 +48,15 @@ export async function discover(
 ): Promise<Discovery> {
   const searching: Search = { ...options, signal }
   const searches = hosts.map(async (host, index) => {
-    const found = await Promise.all(addressesOf(host).map((url) => look(url, labelOf(url, index), searching)))
+    const found = await Promise.all(
+      addressesOf(host).map((url) => identifyServer(url, labelOf(url, index), searching)),
+    )
     return { host, servers: found.filter((server) => server !== undefined) }
   })
   const results = await Promise.all(searches)
   return {
     servers: results.flatMap(({ servers }) => servers),
-    silent: results.filter(({ servers }) => servers.length === 0).map(({ host }) => host),
+    hostsWithoutServer: results.filter(({ servers }) => servers.length === 0).map(({ host }) => host),
   }
 }
 
@@ -70,7 +72,7 @@ function addressesOf(host: string): string[] {
   // URL drops the default port of a scheme, so the string is checked.
   if (host.includes('://') || /:\d+$/.test(bare)) return [withoutTrailingSlashes(bare)]
   if (host.includes('/')) return []
-  return usualPorts.map((port) => `http://${url.hostname}:${port}`)
+  return defaultPorts.map((port) => `http://${url.hostname}:${port}`)
 }
 
 function labelOf(url: string, index: number): string {
@@ -80,9 +82,13 @@ function labelOf(url: string, index: number): string {
 }
 
 /** Identifies each kind of server by its own form of model list. */
-async function look(url: string, hostLabel: string, search: Search): Promise<FoundServer | undefined> {
+async function identifyServer(
+  url: string,
+  hostLabel: string,
+  search: Search,
+): Promise<FoundServer | undefined> {
   const { proxyOf = () => undefined, signal } = search
-  if (proxyOf(url) === undefined && !(await listens(new URL(url), signal))) return undefined
+  if (proxyOf(url) === undefined && !(await isListening(new URL(url), signal))) return undefined
   const paths = ['/api/tags', '/api/v1/models', '/api/v0/models', '/v1/models', '/api/ps', '/info']
   const [tags, own, older, plain, running, info] = await Promise.all(
     paths.map((path) => fetchJson(url + path, undefined, search)),
@@ -108,7 +114,7 @@ async function look(url: string, hostLabel: string, search: Search): Promise<Fou
     type,
     url,
     hostLabel,
-    models: (await embeds(url, type, plain, search)) ? models.map(asEmbedding) : models,
+    models: (await isEmbeddingServer(url, type, plain, search)) ? models.map(asEmbedding) : models,
   }
 }
 
@@ -125,7 +131,12 @@ function asEmbedding(model: FoundModel): FoundModel {
  * Whether a server with one model only embeds: vLLM has no path for chats then, SGLang says so, and llama.cpp embeds only
  * when it was started for it, with an embedding model.
  */
-async function embeds(url: string, type: EngineType, list: unknown, search: Search): Promise<boolean> {
+async function isEmbeddingServer(
+  url: string,
+  type: EngineType,
+  list: unknown,
+  search: Search,
+): Promise<boolean> {
   switch (type) {
     case 'vllm': {
       const document = await fetchJson(`${url}/openapi.json`, undefined, search)
@@ -152,7 +163,7 @@ async function embeds(url: string, type: EngineType, list: unknown, search: Sear
 type EngineType = 'llamacpp' | 'vllm' | 'sglang' | 'openai'
 
 /** Checks the port first: most are closed. */
-async function listens({ protocol, hostname, port }: URL, signal: AbortSignal): Promise<boolean> {
+async function isListening({ protocol, hostname, port }: URL, signal: AbortSignal): Promise<boolean> {
   const usual = protocol === 'https:' ? 443 : 80
   const socket = connect({
     host: hostname.replace(/^\[(.*)\]$/, '$1'),

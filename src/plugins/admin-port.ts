@@ -8,6 +8,8 @@ declare module 'fastify' {
     adminPort: {
       /** Whether the request arrived on the admin port (metrics, probes and the status API). */
       isUsedBy(request: IncomingMessage): boolean
+      /** For a route that exists on both ports: the values of `admin` with which to register it. */
+      readonly both: readonly boolean[]
     }
   }
   interface FastifyContextConfig {
@@ -54,8 +56,11 @@ interface AdminPortOptions {
  */
 export default fp(
   (app, { requests, createServer }: AdminPortOptions, done) => {
-    app.decorate('adminPort', { isUsedBy: (request) => requests.has(request) })
     const { adminPort: port, serverHost: host } = app.config
+    app.decorate('adminPort', {
+      isUsedBy: (request) => requests.has(request),
+      both: port > 0 ? [true, false] : [false],
+    })
     if (port === 0) return done()
     app.addHook('onRoute', (route) => {
       route.constraints = { ...route.constraints, listener: route.config?.admin ? 'admin' : 'main' }

@@ -30,27 +30,27 @@ export default fp(
 )
 
 const textOf: Readonly<Record<Step['type'], string>> = {
-  search: 'target chosen',
-  began: 'attempt begins',
-  attempt: 'attempt ended',
+  pick: 'target chosen',
+  'attempt-began': 'attempt begins',
+  'attempt-ended': 'attempt ended',
   resent: 'request sent again over a new connection',
   exhausted: 'no other target is tried',
 }
 
 function fieldsOf(step: Step): Record<string, unknown> {
   switch (step.type) {
-    case 'search':
+    case 'pick':
       return {
         model: step.model,
         found: step.found,
         waited_ms: tenths(step.ms),
         error_code: step.error?.code,
       }
-    case 'began': {
+    case 'attempt-began': {
       const { model, id, type } = step.target
       return { model, target: id, provider_type: type.name }
     }
-    case 'attempt': {
+    case 'attempt-ended': {
       const { target, result, durationMs } = step.attempt
       return {
         model: target.model,

@@ -20,7 +20,7 @@ const readTurns = 3
 /** Time limit for accepting connections queued in the kernel, in milliseconds: a saturated router would never finish. */
 const backlogMs = 1_000
 /** Time for sockets to flush after streams were aborted, in milliseconds. */
-const lastWordsMs = 2_000
+const flushMs = 2_000
 
 /**
  * Graceful shutdown that drains running requests. `app.close()` first keeps serving for LLM_ROUTER_DRAIN_ACCEPT, so
@@ -84,7 +84,7 @@ export default fp(
       })
       timers.push(
         setTimeout(() => app.exchanges.abortAll(error), drainTimeoutMs),
-        setTimeout(() => app.server.closeAllConnections(), drainTimeoutMs + lastWordsMs),
+        setTimeout(() => app.server.closeAllConnections(), drainTimeoutMs + flushMs),
       )
     })
     app.addHook('onClose', (_instance, closed) => {

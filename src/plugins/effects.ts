@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { isLoaded } from '../fleet/signals/engine-facts.ts'
 import { acceptsCommands } from '../relay/upstream/engine-command.ts'
 import type { Effect, EffectAction } from '../sdk/console/effects.ts'
 import type { ModelStatus, Status, TargetStatus } from '../sdk/console/status.ts'
@@ -116,7 +117,7 @@ function modelEffect(
       id: target.id,
       in_flight: status?.in_flight ?? 0,
       supported: acceptsCommands(target),
-      loaded: isLoaded(app, target),
+      loaded: isLoaded(target, app.engines.signalsOf(target)) ?? null,
     }
   })
   const usable = statuses.filter(isUsable).length
@@ -130,12 +131,6 @@ function modelEffect(
     models: [{ name, usable_targets: usable, usable_after: usable, waiting }],
     text: modelText(action, name, targets),
   }
-}
-
-function isLoaded(app: FastifyInstance, target: Target): boolean | null {
-  const { loaded } = app.engines.signalsOf(target) ?? {}
-  if (!loaded) return null
-  return loaded.some(({ name }) => name === target.upstreamModel || name === `${target.upstreamModel}:latest`)
 }
 
 function modelText(action: EffectAction, name: string, targets: Effect['targets']): string {

@@ -72,7 +72,7 @@ function untilServed(
   { leftMs, signal, waiting }: Wait,
 ): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>()
-  const look = (): void => {
+  const check = (): void => {
     const model = app.models.find(alias)
     if (model && app.health.canServe(model)) resolve(true)
     else if (model) for (const target of wakeable(app, model)) app.engines.wake(target)
@@ -83,13 +83,13 @@ function untilServed(
   signal.addEventListener('abort', onAbort, { once: true })
   const timer = setTimeout(() => resolve(false), leftMs)
   // Not immediately: a target that has just failed would be retried without a pause.
-  const revisit = setInterval(look, Math.min(revisitMs, leftMs))
-  waiting.add(look)
+  const revisit = setInterval(check, Math.min(revisitMs, leftMs))
+  waiting.add(check)
   for (const target of wakeable(app, app.models.find(alias))) app.engines.wake(target)
   return promise.finally(() => {
     clearTimeout(timer)
     clearInterval(revisit)
-    waiting.delete(look)
+    waiting.delete(check)
     signal.removeEventListener('abort', onAbort)
   })
 }

@@ -12,14 +12,14 @@ declare module 'fastify' {
 }
 
 /** Interval at which routers announce themselves, and age at which announcements expire; in milliseconds. */
-const tellMs = 2_000
+const announceIntervalMs = 2_000
 const forgetMs = 10_000
 
 /** The known routers. */
 export default fp(
   (app, _options, done) => {
-    const others = new Map<string, { router: Router; heardAt: number }>()
-    app.engines.onRouter((id, router) => others.set(id, { router, heardAt: performance.now() }))
+    const others = new Map<string, { router: Router; receivedAt: number }>()
+    app.engines.onRouter((id, router) => others.set(id, { router, receivedAt: performance.now() }))
     const own = async (): Promise<Router> => {
       const { version, started_at, uptime_seconds, state, workers, config, requests, models } =
         await app.status.readAll()
@@ -38,7 +38,7 @@ export default fp(
         waiting: sum(models.map(({ waiting }) => waiting)),
       }
     }
-    const timer = setInterval(() => void app.engines.shareRouter(own), tellMs).unref()
+    const timer = setInterval(() => void app.engines.shareRouter(own), announceIntervalMs).unref()
     app.addHook('preClose', (closed) => {
       clearInterval(timer)
       closed()
@@ -46,13 +46,13 @@ export default fp(
     app.decorate('routers', {
       async read() {
         const now = performance.now()
-        for (const [id, { heardAt }] of others) if (now - heardAt > forgetMs) others.delete(id)
+        for (const [id, { receivedAt }] of others) if (now - receivedAt > forgetMs) others.delete(id)
         return {
           this: await own(),
           others: [...others.values()]
-            .map(({ router, heardAt }) => ({
+            .map(({ router, receivedAt }) => ({
               ...router,
-              seen_at: new Date(Date.now() - (now - heardAt)).toISOString(),
+              seen_at: new Date(Date.now() - (now - receivedAt)).toISOString(),
             }))
             .toSorted((a, b) => a.name.localeCompare(b.name)),
           shared: app.config.redisUrl !== '' || app.config.redisHost !== '',

@@ -20,13 +20,13 @@ export interface Scale {
 }
 
 /** Interval at which routers publish their counts, and age at which these expire; in milliseconds. */
-const tellMs = 2_000
+const publishIntervalMs = 2_000
 const forgetMs = 10_000
 
 interface Others {
   models: ModelDemand
   /** Monotonic milliseconds. */
-  heardAt: number
+  receivedAt: number
 }
 
 /** Counts for autoscalers such as KEDA. */
@@ -34,7 +34,7 @@ export default fp(
   (app, _options, done) => {
     const others = new Map<string, Others>()
     let hadDemand = false
-    app.engines.onDemand((router, models) => others.set(router, { models, heardAt: performance.now() }))
+    app.engines.onDemand((router, models) => others.set(router, { models, receivedAt: performance.now() }))
     const own = async (): Promise<ModelDemand> => {
       const { models } = await app.status.readAll()
       return Object.fromEntries(
@@ -43,14 +43,14 @@ export default fp(
     }
     const timer = setInterval(() => {
       const news = performance.now() - forgetMs
-      for (const [router, { heardAt }] of others) if (heardAt < news) others.delete(router)
+      for (const [router, { receivedAt }] of others) if (receivedAt < news) others.delete(router)
       void app.engines.shareDemand(async () => {
         const models = await own()
         const isNews = hadDemand || Object.keys(models).length > 0
         hadDemand = Object.keys(models).length > 0
         return isNews ? models : undefined
       })
-    }, tellMs).unref()
+    }, publishIntervalMs).unref()
     app.addHook('preClose', (closed) => {
       clearInterval(timer)
       closed()

@@ -39,7 +39,7 @@ export default fp(
     const direct = createTransport()
     /** Transports by connection settings: sockets are never shared between different credentials. */
     const special = new Map<string, HttpTransport>()
-    const known = new WeakMap<Target, Transport>()
+    const transports = new WeakMap<Target, Transport>()
     const specialFor = (target: Target): HttpTransport => {
       const key = JSON.stringify(target.connection)
       const transport = special.get(key) ?? createTransport(target.connection)
@@ -49,10 +49,10 @@ export default fp(
     app.decorate('upstream', {
       transportOf(target) {
         if (!target.type.createTransport && target.connection === undefined) return direct
-        let transport = known.get(target)
+        let transport = transports.get(target)
         if (!transport) {
           transport = target.type.createTransport?.(target) ?? specialFor(target)
-          known.set(target, transport)
+          transports.set(target, transport)
         }
         return transport
       },

@@ -25,11 +25,11 @@ declare module 'fastify' {
  * that few routes need.
  */
 export const noCompilers = {
-  buildValidator: () => () => neverAsked(),
-  buildSerializer: () => () => neverAsked(),
+  buildValidator: () => () => notRegistered(),
+  buildSerializer: () => () => notRegistered(),
 }
 
-function neverAsked(): never {
+function notRegistered(): never {
   throw new Error('a route was registered before the validation plugin')
 }
 

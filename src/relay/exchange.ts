@@ -5,7 +5,7 @@ import type { PickReason } from '../sdk/strategy.ts'
 import type { CacheOutcome, ExchangeOutcome, TargetWork } from './exchange-record.ts'
 import { PickReasons } from './pick-reasons.ts'
 import type { ProcessedContent } from './processed.ts'
-import { renameWhole } from './rename-whole.ts'
+import { replaceName } from './replace-name.ts'
 import { type Step, Steps } from './steps.ts'
 import { Timeline } from './timeline.ts'
 import type { RequestTrace } from './trace.ts'
@@ -70,7 +70,7 @@ export class Exchange {
   /** Its position among the open exchanges. */
   index = 0
   /** The model name in the request, which may be an alias. */
-  askedModel: string | undefined
+  requestedName: string | undefined
   /** Called as soon as the model is known. */
   onModel: (() => void) | undefined
   #model: string | undefined
@@ -86,8 +86,8 @@ export class Exchange {
     this.id = id
     const now = (): number => performance.now()
     this.steps = new Steps(now, (step) => {
-      if (step.type === 'search') this.reasons.waited(step.ms)
-      this.timeline.note(step, now)
+      if (step.type === 'pick') this.reasons.waited(step.ms)
+      this.timeline.record(step, now)
       onStep(step, this)
     })
   }
@@ -114,9 +114,9 @@ export class Exchange {
 
   /** An error as the client gets it, with the model name that the client used. */
   forClient(error: RouterError): RouterError {
-    const { model, askedModel } = this
-    if (model === undefined || askedModel === undefined || askedModel === model) return error
-    const message = renameWhole(error.message, model, askedModel)
+    const { model, requestedName } = this
+    if (model === undefined || requestedName === undefined || requestedName === model) return error
+    const message = replaceName(error.message, model, requestedName)
     return message === error.message ? error : error.withMessage(message)
   }
 
@@ -190,7 +190,7 @@ export class Exchange {
     this.firstContentAt ??= performance.now()
   }
 
-  limitTo(ms: number): void {
+  setDeadline(ms: number): void {
     if (ms <= 0) return
     this.#deadline = setTimeout(() => {
       const details = { code: 'timeout', causeCode: 'TIMEOUT_REQUEST' }
@@ -204,7 +204,7 @@ export class Exchange {
   }
 
   /** The router cuts the response because it cannot be completed: the close is not the client's. */
-  breakOff(error: RouterError): void {
+  markTruncated(error: RouterError): void {
     this.error = error
     this.#brokenOff = true
   }

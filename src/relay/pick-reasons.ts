@@ -1,4 +1,5 @@
 import { formatCount } from '../lib/numbers.ts'
+import { safeCodeOf } from '../sdk/console/error-words.ts'
 import type { RouterError } from '../sdk/errors.ts'
 import type { PickReason } from '../sdk/strategy.ts'
 
@@ -57,13 +58,8 @@ export class PickReasons {
 function textOf({ reason, after, waitedMs }: Pick): string {
   if (!after && waitedMs < leastWaitMs && typeof reason === 'string') return reason
   const parts: string[] = []
-  if (after) parts.push(`failover after ${codeOf(after)}`)
+  if (after) parts.push(`failover after ${safeCodeOf(after)}`)
   if (waitedMs >= leastWaitMs) parts.push(`queue ${formatCount(waitedMs)} ms`)
   if (reason !== undefined) parts.push(typeof reason === 'string' ? reason : reason())
   return parts.join(', ')
-}
-
-/** Only codes of the router and of Node: an upstream's own code could contain anything. */
-function codeOf({ causeCode, code, kind }: RouterError): string {
-  return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
 }

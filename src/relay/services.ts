@@ -24,8 +24,6 @@ export interface RelayServices {
   /** Absent: a client of weight 1 without a deadline. */
   turn?: Turn
   userAgent: string
-  /** The `Via` header for upstreams. */
-  via: string
   dialectOf(name: string): Dialect
 
   acquire: Acquire
@@ -33,7 +31,7 @@ export interface RelayServices {
   fallbacksOf(model: Model): readonly Model[]
   budgetOf(model: Model): AttemptBudget
   /** Whether most recent attempts at a target failed. */
-  failsOften(target: Target): boolean
+  isUnreliable(target: Target): boolean
   /** Whether the target's server refuses a new connection now. */
   refusesConnections(target: Target): Promise<boolean>
   /** Waits for a usable target; false when the wait is over. Rejects with the reason of the signal. */
@@ -42,7 +40,7 @@ export interface RelayServices {
   onFailover(target: Target, error: RouterError): void
 
   /** Logs a message once that would otherwise repeat with every request. */
-  noteOnce?(what: string): void
+  logOnce?(message: string): void
 
   transportOf(target: Target): Transport
   /** Timeout for the first content and for each pause after it, in milliseconds. */
@@ -54,9 +52,9 @@ export interface RelayServices {
   /** Starts an attempt; its end returns its share of the server's time in milliseconds. Absent: not counted. */
   busy?: ((exchange: Exchange, target: Target) => () => number) | undefined
   /** Whether whole answers of a target are requested as streams; see `collectsWholeAnswers` of its provider type. */
-  collects(target: Target): boolean
+  collectsWholeAnswers(target: Target): boolean
   /** A target has sent a whole response with these headers. */
-  heard(target: Target, headers: UpstreamHeaders): void
+  onWholeAnswer(target: Target, headers: UpstreamHeaders): void
 }
 
 /** Limits retries of a model's requests at targets that mostly fail. */

@@ -15,21 +15,21 @@ export interface AttemptRecord {
 
 /** A step of a request, reported when it ends, which may be after the end of the request. */
 export type Step =
-  /** An attempt at the target begins; its `attempt` follows. */
-  | { type: 'began'; target: Target }
-  | { type: 'attempt'; attempt: AttemptRecord }
+  /** An attempt at the target begins; its `attempt-ended` follows. */
+  | { type: 'attempt-began'; target: Target }
+  | { type: 'attempt-ended'; attempt: AttemptRecord }
   /** Picking a target. `error`: the client's error if there was none. */
-  | { type: 'search'; model: string; ms: number; found: boolean; error: RouterError | undefined }
+  | { type: 'pick'; model: string; ms: number; found: boolean; error: RouterError | undefined }
   /** The request of an attempt is resent because a kept-alive socket had been closed. */
   | { type: 'resent'; model: string }
   /** Targets of the model failed and no other is tried; contains the most useful error. */
   | { type: 'exhausted'; model: string; error: RouterError }
 
-/** Reports the steps of one request, and sums the time not spent in the router itself. */
+/** Reports the steps of one request, and measures the time spent in the router itself. */
 export class Steps {
   readonly #now: () => number
   readonly #onStep: (step: Step) => void
-  #outsideMs = 0
+  #externalMs = 0
   #open = 0
   #openSince = 0
   #lastEnd = 0
@@ -44,12 +44,12 @@ export class Steps {
     return this.#now()
   }
 
-  began(target: Target): void {
-    this.#onStep({ type: 'began', target })
+  attemptBegan(target: Target): void {
+    this.#onStep({ type: 'attempt-began', target })
   }
 
-  attempted(attempt: AttemptRecord): void {
-    this.#onStep({ type: 'attempt', attempt })
+  attemptEnded(attempt: AttemptRecord): void {
+    this.#onStep({ type: 'attempt-ended', attempt })
   }
 
   resent(model: string): void {
@@ -60,43 +60,43 @@ export class Steps {
     this.#onStep({ type: 'exhausted', model, error })
   }
 
-  /** Reports the search for a target. `work` resolves to a target or undefined, or rejects with the client's RouterError. */
-  async search<T>(model: string, work: Promise<T>): Promise<T> {
+  /** Reports how long picking a target takes. `work` resolves to a target or undefined, or rejects with the client's RouterError. */
+  async pick<T>(model: string, work: Promise<T>): Promise<T> {
     const since = this.#now()
     try {
-      const target = await this.outside(work)
-      this.searched(model, target !== undefined, this.#now() - since)
+      const target = await this.awaitExternal(work)
+      this.pickEnded(model, target !== undefined, this.#now() - since)
       return target
     } catch (error) {
-      this.searched(model, false, this.#now() - since, asRouterError(error))
+      this.pickEnded(model, false, this.#now() - since, asRouterError(error))
       throw error
     }
   }
 
-  /** A search for a target ended after the given number of milliseconds. */
-  searched(model: string, found: boolean, ms = 0, error?: RouterError): void {
-    this.#onStep({ type: 'search', model, ms, found, error })
+  /** A target was picked, or none was found, after `ms` milliseconds. */
+  pickEnded(model: string, found: boolean, ms = 0, error?: RouterError): void {
+    this.#onStep({ type: 'pick', model, ms, found, error })
   }
 
-  /** Time while `work` runs is not the router's own; concurrent work counts once. */
-  async outside<T>(work: Promise<T>): Promise<T> {
-    this.leave()
+  /** Awaits work outside the router, such as a response or a free slot. Concurrent work counts once. */
+  async awaitExternal<T>(work: Promise<T>): Promise<T> {
+    this.beginExternal()
     try {
       return await work
     } finally {
-      this.comeBack()
+      this.endExternal()
     }
   }
 
-  /** The same in two steps: from here on the request waits for something outside the router. */
-  leave(): void {
+  /** From here on the request waits for something outside the router. */
+  beginExternal(): void {
     if (this.#open++ === 0) this.#openSince = this.#now()
   }
 
   /** Call once for each `leave`. */
-  comeBack(): void {
+  endExternal(): void {
     this.#lastEnd = this.#now()
-    if (--this.#open === 0) this.#outsideMs += this.#lastEnd - this.#openSince
+    if (--this.#open === 0) this.#externalMs += this.#lastEnd - this.#openSince
   }
 
   /**
@@ -107,6 +107,6 @@ export class Steps {
     const now = this.#now()
     const running = this.#open > 0 ? now - this.#openSince : 0
     const end = Math.max(to ?? 0, running > 0 ? now : this.#lastEnd)
-    return Math.max(0, end - from - this.#outsideMs - running)
+    return Math.max(0, end - from - this.#externalMs - running)
   }
 }

@@ -29,13 +29,13 @@ export class Timeline {
   }
 
   /** `now`: monotonic milliseconds. */
-  note(step: Step, now: () => number): void {
+  record(step: Step, now: () => number): void {
     switch (step.type) {
-      case 'search':
+      case 'pick':
         this.#waitedMs += step.ms
         this.queueMs += step.ms
         return
-      case 'began':
+      case 'attempt-began':
         this.#attempts ??= []
         this.#attempts.push({
           target: step.target,
@@ -46,7 +46,7 @@ export class Timeline {
         })
         this.#waitedMs = 0
         return
-      case 'attempt':
+      case 'attempt-ended':
         this.#ended(step.attempt, now())
     }
   }

@@ -15,7 +15,7 @@ export type ContentShape =
    */
   | 'opaque'
   /** Replaced or never sent by the router, such as the model name: not read. */
-  | 'own'
+  | 'replaced'
   /** Text of a person or a model. */
   | 'text'
   /** A string that contains JSON, such as the arguments of a call: strings and numbers in it are content. */
@@ -30,7 +30,7 @@ export type ContentShape =
   /** An image, audio or a file: rejected or passed on, depending on the settings. */
   | 'media'
   /** Rejected: content that cannot be read here, such as state kept at the upstream. */
-  | 'refused'
+  | 'rejected'
   | ContentForms
 
 /** Shapes by the JSON type of the value. null, booleans and numbers are passed on unless `numbers` says otherwise. */
@@ -57,7 +57,7 @@ export interface ContentForms {
    */
   readonly signed?: { readonly values: readonly string[]; readonly proof: string }
   /** Numbers are content that cannot be read here, such as token ids. */
-  readonly numbers?: 'refused'
+  readonly numbers?: 'rejected'
   /** The texts are from the operator or developer: masked depending on the settings. */
   readonly system?: boolean
 }
@@ -127,24 +127,28 @@ export interface StreamedContents {
 /** Follows the events of one streamed response, so that the router can end it early. */
 export interface StreamEnding {
   /** Called for each event that was sent. */
-  sent(event: Readonly<Record<string, unknown>>): void
+  observe(event: Readonly<Record<string, unknown>>): void
   /**
    * Returns the events that end the response as filtered, after those sent so far. `why`: the reason, for dialects that carry
-   * one. `like`: an event of the response, for members that all events have, such as the id.
+   * one. `template`: an event of the response, for members that all events have, such as the id.
    */
-  filtered(why: string, like: Readonly<Record<string, unknown>>): Record<string, unknown>[]
+  endFiltered(why: string, template: Readonly<Record<string, unknown>>): Record<string, unknown>[]
 }
 
 /** Where content is located in the streamed responses of a dialect. */
 export interface StreamContents {
   /** Reads one event, parsed from JSON. */
   read(event: Readonly<Record<string, unknown>>): StreamedContents
-  /** Returns the events that add `text` to a channel. `like`: the last event that did. */
-  continued(like: Readonly<Record<string, unknown>>, at: StreamedText, text: string): Record<string, unknown>
+  /** Returns the events that add `text` to a channel. `template`: the last event that did. */
+  continueText(
+    template: Readonly<Record<string, unknown>>,
+    at: StreamedText,
+    text: string,
+  ): Record<string, unknown>
   /** Name of the member with the sequence number of an event; absent: events are not numbered. */
-  readonly numberedBy?: string
+  readonly sequenceMember?: string
   /** Whether each server-sent event has an `event` field with the value of its member `type`. */
-  readonly isNamed?: boolean
+  readonly hasEventNames?: boolean
   /** What follows the last event in a stream of server-sent events. */
   readonly endMark?: string
   createEnding(): StreamEnding

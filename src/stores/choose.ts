@@ -6,12 +6,13 @@ import type { Config } from '../config/settings/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
-import { type ActivityReport, clusterActivity, ownActivity, serveActivity } from './activity/cluster.ts'
-import type { ActivityStore } from './activity/store.ts'
-import { clusterAnswers, serveAnswers } from './answers/cluster.ts'
-import { memoryAnswers } from './answers/memory.ts'
-import { RedisAnswers } from './answers/redis.ts'
-import { type AnswerStore, answerClock } from './answers/store.ts'
+import { memoryActivity } from './activity/activity.ts'
+import { clusterActivity, serveActivity } from './activity/cluster.ts'
+import type { ActivityReport, ActivityStore } from './activity/store.ts'
+import { clusterAnswers, serveAnswers } from './answer-cache/cluster.ts'
+import { memoryAnswers } from './answer-cache/memory.ts'
+import { RedisAnswers } from './answer-cache/redis.ts'
+import { type AnswerCache, answerClock } from './answer-cache/store.ts'
 import type { Directory } from './directory/directory.ts'
 import type { DirectoryHost } from './directory/host.ts'
 import { RedisFleetBus } from './fleet/redis.ts'
@@ -24,19 +25,19 @@ import type { LeaseStore } from './leases/store.ts'
 import { clusterLimits, serveLimits } from './limits/cluster.ts'
 import { memoryLimits } from './limits/memory.ts'
 import { RedisLimits } from './limits/redis.ts'
-import { type LimitStore, limitsOfScopes, limitsWithFallback } from './limits/store.ts'
+import { type LimitStore, limitsWithFallback, scopedLimits } from './limits/store.ts'
 import { localOverrides, serveOverrides } from './overrides/local.ts'
 import type { Override, OverrideStore } from './overrides/store.ts'
+import { clusterQueue, serveQueue } from './queue/cluster.ts'
+import type { FairQueueOptions } from './queue/fair-queue.ts'
+import { LocalQueue, type RequestQueue } from './queue/local.ts'
 import type { RedisAddress } from './redis/connection.ts'
-import type { StoreLog } from './redis/health.ts'
 import { clusterResponses, serveResponses } from './responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from './responses/memory.ts'
 import { RedisResponses } from './responses/redis.ts'
 import { type ResponseStore, responsesWithFallback } from './responses/store.ts'
-import { EndedTable, serveEndedSessions } from './sessions/ended.ts'
-import { clusterTurns, serveTurns } from './turns/cluster.ts'
-import type { FairQueueOptions } from './turns/fair-queue.ts'
-import { LocalTurns, type Turns } from './turns/local.ts'
+import { EndedSessions, serveEndedSessions } from './sessions/ended.ts'
+import type { StoreLog } from './store.ts'
 
 /** Determines where a process keeps its leases, limits and responses. */
 export interface StoreContext {
@@ -62,9 +63,9 @@ function backendOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
   serveEndedSessions(workers)
   serveActivity(workers, Date.now)
-  if (!keepsAnswersInRedis(config)) serveAnswers(workers, config.cacheMaxBytes)
+  if (!cachesAnswersInRedis(config)) serveAnswers(workers, config.cacheMaxBytes)
   const backend = backendOf({ config, primary: undefined })
-  serveTurns(workers, queueOptions(backend))
+  serveQueue(workers, queueOptions(backend))
   serveOverrides(workers)
   if (backend.kind === 'redis') {
     const host = processName()
@@ -84,9 +85,9 @@ function queueOptions(backend: Backend): FairQueueOptions {
   return { pollMs: backend.kind === 'redis' ? pollMs.redis : pollMs.local, random: Math.random }
 }
 
-/** Opens the order of waiting requests; in a cluster, the primary orders those of all workers. */
-export function openTurns(context: Pick<StoreContext, 'config' | 'primary'>): Turns {
-  return context.primary ? clusterTurns(context.primary) : new LocalTurns(queueOptions(backendOf(context)))
+/** Opens the queue of waiting requests; in a cluster, the primary orders those of all workers. */
+export function openQueue(context: Pick<StoreContext, 'config' | 'primary'>): RequestQueue {
+  return context.primary ? clusterQueue(context.primary) : new LocalQueue(queueOptions(backendOf(context)))
 }
 
 /** Requests the name under which all processes of a host wait for slots in Redis. */
@@ -137,7 +138,7 @@ export async function openFleetBus(context: StoreContext): Promise<FleetBus | un
   const address = redisAddress(context.config)
   if (!address) return undefined
   const { connectListening } = await import('./redis/client.ts')
-  const link = connectListening(address, ['lead', 'leave-lead'] as const)
+  const link = connectListening(address, ['acquire-leadership', 'release-leadership'] as const)
   return new RedisFleetBus({ link, router: randomBytes(8).toString('hex'), now, log: context.log })
 }
 
@@ -157,15 +158,15 @@ export async function openOverrides(
 
 export function openLimits(context: StoreContext): LimitStore {
   const backend = backendOf(context)
-  const local = limitsOfScopes(memoryLimits(now))
+  const local = scopedLimits(memoryLimits(now))
   switch (backend.kind) {
     case 'memory':
       return local
     case 'primary':
-      return limitsWithFallback(limitsOfScopes(clusterLimits(backend.primary)), local)
+      return limitsWithFallback(scopedLimits(clusterLimits(backend.primary)), local)
     case 'redis': {
       const shared = new RedisLimits({ address: backend.address, now, log: context.log })
-      return limitsWithFallback(limitsOfScopes(shared, { now }), local)
+      return limitsWithFallback(scopedLimits(shared, { now }), local)
     }
   }
 }
@@ -190,14 +191,14 @@ export function openResponses(context: StoreContext): ResponseStore {
  * Opens the store of cached responses: in Redis, if it is configured and there is a secret to encrypt them, otherwise shared by
  * all processes of this host.
  */
-export function openAnswers({ config, primary, log }: StoreContext): AnswerStore {
+export function openAnswers({ config, primary, log }: StoreContext): AnswerCache {
   const address = redisAddress(config)
-  if (address && keepsAnswersInRedis(config))
+  if (address && cachesAnswersInRedis(config))
     return new RedisAnswers({ address, secret: config.cacheSecret, now, log })
   return primary ? clusterAnswers(primary) : memoryAnswers(config.cacheMaxBytes, answerClock)
 }
 
-function keepsAnswersInRedis(config: Config): boolean {
+function cachesAnswersInRedis(config: Config): boolean {
   const { cacheSecret } = config
   return cacheSecret !== '' && !isGeneratedSecret(cacheSecret) && redisAddress(config) !== undefined
 }
@@ -206,14 +207,14 @@ function keepsAnswersInRedis(config: Config): boolean {
 export function openActivity(
   { primary }: Pick<StoreContext, 'primary'>,
   report: ActivityReport,
-  everyMs: number,
+  intervalMs: number,
 ): ActivityStore {
-  return primary ? clusterActivity(primary, report, everyMs) : ownActivity(report, everyMs, Date.now)
+  return primary ? clusterActivity(primary, report, intervalMs) : memoryActivity(report, intervalMs, Date.now)
 }
 
 /** Opens the list of sessions that were ended on this host. */
-export function openEndedSessions({ primary }: Pick<StoreContext, 'primary'>): Promise<EndedTable> {
-  return EndedTable.open(primary)
+export function openEndedSessions({ primary }: Pick<StoreContext, 'primary'>): Promise<EndedSessions> {
+  return EndedSessions.open(primary)
 }
 
 /** Opens the database; undefined if none is configured. Throws ConfigError if it cannot be opened. */
@@ -221,13 +222,13 @@ export async function openDirectory({ config, primary, log }: StoreContext): Pro
   const address = databaseAddress(config.databaseUrl)
   if (!address) return undefined
   // Loaded on demand: most routers do not use a database.
-  const { clusterDirectory, ownDirectory } = await import('./directory/directory.ts')
+  const { clusterDirectory, localDirectory } = await import('./directory/directory.ts')
   if (primary) return clusterDirectory(primary)
-  return ownDirectory(await openHost(address, config, log))
+  return localDirectory(await openHost(address, config, log))
 }
 
 /** The primary's side of the database; undefined if none is configured. Rejects with ConfigError if it cannot be opened. */
-export async function serveClients(
+export async function serveDatabase(
   workers: WorkerChannels,
   config: Config,
   log: StoreLog,

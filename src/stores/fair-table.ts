@@ -52,20 +52,20 @@ export class FairTable<Entry> {
   }
 
   /** Removes the entries for which `isMeant` is true; returns their number. */
-  removeAll(isMeant: (entry: Entry) => boolean): number {
+  removeAll(matches: (entry: Entry) => boolean): number {
     const before = this.#count
     for (const [owner, { entries }] of this.#shares)
-      for (const [id, entry] of entries) if (isMeant(entry)) this.take(owner, id)
+      for (const [id, entry] of entries) if (matches(entry)) this.take(owner, id)
     return before - this.#count
   }
 
   /** Evicts one entry of the owner with the most entries, or bytes. */
-  evict(most: 'entries' | 'bytes'): void {
-    const sizeOf = ({ entries, bytes }: Share<Entry>): number => (most === 'bytes' ? bytes : entries.size)
+  evict(measure: 'entries' | 'bytes'): void {
+    const sizeOf = ({ entries, bytes }: Share<Entry>): number => (measure === 'bytes' ? bytes : entries.size)
     const [first, ...others] = this.#shares
     if (!first) return
     const [owner, share] = others.reduce(
-      (top, each) => (sizeOf(each[1]) > sizeOf(top[1]) ? each : top),
+      (top, share) => (sizeOf(share[1]) > sizeOf(top[1]) ? share : top),
       first,
     )
     const [oldest] = share.entries.keys()

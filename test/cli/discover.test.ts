@@ -86,7 +86,7 @@ test('Ollama, LM Studio and vLLM are distinguished, with names, contexts and cap
     servers.map(({ url }) => url),
     t.signal,
   )
-  assert.deepEqual(found.silent, [])
+  assert.deepEqual(found.hostsWithoutServer, [])
   assert.deepEqual(
     found.servers.map(({ type, hostLabel, models }) => [
       type,
@@ -171,12 +171,12 @@ test('cache_aware is chosen for chat models that several servers with a prefix c
   assert.equal(strategyOf(['vllm', 'vllm'], true), undefined)
 })
 
-test('hosts that do not respond, serve no models or are routers are reported as silent', async (t) => {
+test('hosts that do not respond, serve no models or are routers are reported as hosts without a server', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   const web = await serverOf({ '/v1/models': { pages: [] } })
   t.after(() => Promise.all([router.close(), web.close()]))
   const hosts = [await closedPort(), web.url, router.url, 'ftp://x', 'not a host', 'http://user:secret@h']
-  assert.deepEqual(await discover(hosts, t.signal), { servers: [], silent: hosts })
+  assert.deepEqual(await discover(hosts, t.signal), { servers: [], hostsWithoutServer: hosts })
 })
 
 test('a server that never responds does not block the search', async (t) => {

@@ -93,10 +93,10 @@ test('a listener that connects while the last one disconnects misses no request'
   const left = router.requestLogged()
   first.close()
   await left
-  const { watcher } = rights
-  t.mock.method(rights, 'watcher', (...of: Parameters<typeof watcher>) => {
+  const { liveView } = rights
+  t.mock.method(rights, 'liveView', (...of: Parameters<typeof liveView>) => {
     comes.resolve()
-    return watcher(...of)
+    return liveView(...of)
   })
   const opening = openEvents(router.url)
   await comes.promise

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { version } from '../../src/lib/version.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -73,22 +74,26 @@ test('a chain of routers answers', async (t) => {
   assert.equal(answer.status, 200, answer.text)
 })
 
-test('a server learns from the Via header that it is behind a router, and nothing of the proxies before it', async (t) => {
+test('a server learns from the user agent how many routers are in front of it', async (t) => {
   const upstream = await startUpstream(openaiServer('Hi'))
   t.after(() => upstream.close())
-  const router = await start(t)
-  await configure(router, [{ id: 'a', api_host: upstream.url, api_type: 'vllm' }])
-  await post(`${router.url}/v1/chat/completions`, paths['/v1/chat/completions'], {
-    ...json,
-    via: '1.1 proxy.internal, 1.1 llm-router',
-  })
-  assert.equal(upstream.requests[0]?.headers.via, '1.1 llm-router, 1.1 llm-router')
+  const [second, first] = [await start(t), await start(t)]
+  await configure(second, [{ id: 'a', api_host: upstream.url, api_type: 'vllm' }])
+  await configure(first, [leadingTo('second', second)])
+  const agents: (string | undefined)[] = []
+  for (const router of [second, first]) {
+    await post(`${router.url}/v1/chat/completions`, paths['/v1/chat/completions'])
+    agents.push(upstream.requests.at(-1)?.headers['user-agent'])
+  }
+  assert.deepEqual(agents, [`llm-router/${version}`, `llm-router/${version} (hop 2)`])
 })
 
 test('the loop is reported in the dialect of the client', async (t) => {
   const router = await start(t)
-  const via = new Array(5).fill('1.1 llm-router').join(', ')
-  const answer = await post(`${router.url}/v1/messages`, paths['/v1/messages'], { ...json, via })
+  const answer = await post(`${router.url}/v1/messages`, paths['/v1/messages'], {
+    ...json,
+    'user-agent': 'llm-router/1.0.0 (hop 5)',
+  })
   assert.equal(answer.status, 508)
   assert.equal(JSON.parse(answer.text).type, 'error')
   assert.match(JSON.parse(answer.text).error.message, /router itself/)

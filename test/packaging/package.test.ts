@@ -117,7 +117,7 @@ test('the package contains the compiled router with its resources, and neither s
     'dist/index.d.ts',
     'dist/sdk.js',
     'dist/sdk.d.ts',
-    'dist/stores/redis/lua/acquire.lua',
+    'dist/stores/redis/lua/acquire-lease.lua',
     'resources/configs/models-config.json',
     'console/index.html',
     'console/pages/fleet.js',

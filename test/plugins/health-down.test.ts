@@ -269,7 +269,7 @@ test('a probe of a frozen server delays its client by no more than a few times t
   breaker.end(breaker.begin(), 'connect')
   breaker.end(breaker.begin(), 'connect')
   // Its ejection is over: the next request to it is the probe.
-  breaker.reachable()
+  breaker.onReachable()
   const before = frozen.chats
   const began = performance.now()
   const answers = await Promise.all(Array.from({ length: 4 }, () => post(router.url + chats, body)))

@@ -13,13 +13,13 @@ function setUp({ alone = false } = {}) {
   const begin = (target: Target, client = 'a', tokens = short): Waiting => hung.begin(target, client, tokens)
   const wait = (ms: number): void => {
     clock.now += ms
-    hung.look()
+    hung.evaluate()
   }
   /** A response whose first content takes this long. */
   const answer = (target: Target, ms: number, tokens = short): void => {
     const waiting = hung.begin(target, 'a', tokens)
     clock.now += ms
-    hung.content(waiting)
+    hung.contentSeen(waiting)
   }
   return { hung, sick, well, begin, wait, answer }
 }
@@ -30,9 +30,9 @@ test('a target is avoided while two attempts have waited over ten times the medi
   begin(sick)
   begin(sick)
   wait(2_900)
-  assert.equal(hung.isPassedOver(sick), false, 'ten times 300 ms are three seconds')
+  assert.equal(hung.isHung(sick), false, 'ten times 300 ms are three seconds')
   wait(300)
-  assert.deepEqual([hung.isPassedOver(sick), hung.isPassedOver(well)], [true, false])
+  assert.deepEqual([hung.isHung(sick), hung.isHung(well)], [true, false])
 })
 
 test('a single attempt, however long, or two below two seconds do not mark a target as hung', () => {
@@ -40,12 +40,12 @@ test('a single attempt, however long, or two below two seconds do not mark a tar
   answer(well, 10)
   begin(sick)
   wait(30_000)
-  assert.equal(hung.isPassedOver(sick), false)
+  assert.equal(hung.isHung(sick), false)
   const other = targetOf({ id: 'other' })
   begin(other)
   begin(other)
   wait(1_900)
-  assert.equal(hung.isPassedOver(other), false)
+  assert.equal(hung.isHung(other), false)
 })
 
 test('newer attempts do not hide the two that have waited longest', () => {
@@ -57,7 +57,7 @@ test('newer attempts do not hide the two that have waited longest', () => {
     wait(400)
     begin(sick)
   }
-  assert.equal(hung.isPassedOver(sick), true)
+  assert.equal(hung.isHung(sick), true)
 })
 
 test('without responses in the last minute no target is avoided', () => {
@@ -67,7 +67,7 @@ test('without responses in the last minute no target is avoided', () => {
   begin(sick)
   begin(sick)
   wait(20_000)
-  assert.equal(hung.isPassedOver(sick), false)
+  assert.equal(hung.isHung(sick), false)
 })
 
 test('waits are measured beyond the estimated prompt processing, also for attempts queued behind a long prompt', () => {
@@ -79,12 +79,12 @@ test('waits are measured beyond the estimated prompt processing, also for attemp
   begin(sick)
   begin(sick)
   wait(10_000)
-  assert.equal(hung.isPassedOver(sick), false)
+  assert.equal(hung.isHung(sick), false)
   assert.deepEqual(hung.overdue(sick), [])
   wait(60_000)
   answer(well, 100)
-  hung.look()
-  assert.equal(hung.isPassedOver(sick), true)
+  hung.evaluate()
+  assert.equal(hung.isHung(sick), true)
 })
 
 test('first content ends the exclusion; then one probe at a time is allowed until one succeeds', () => {
@@ -92,14 +92,14 @@ test('first content ends the exclusion; then one probe at a time is allowed unti
   answer(well, 100)
   const [first] = [begin(sick), begin(sick)]
   wait(2_500)
-  assert.equal(hung.isPassedOver(sick), true)
-  hung.content(first)
-  assert.equal(hung.isPassedOver(sick), false)
+  assert.equal(hung.isHung(sick), true)
+  hung.contentSeen(first)
+  assert.equal(hung.isHung(sick), false)
   const probe = begin(sick)
   assert.equal(probe.isProbe, true)
-  assert.equal(hung.isPassedOver(sick), true, 'its probe is in flight')
-  hung.content(probe)
-  assert.equal(hung.isPassedOver(sick), false)
+  assert.equal(hung.isHung(sick), true, 'its probe is in flight')
+  hung.contentSeen(probe)
+  assert.equal(hung.isHung(sick), false)
   assert.equal(begin(sick).isProbe, false)
 })
 
@@ -110,16 +110,16 @@ test('a probe without a response excludes the target for a minute', () => {
   wait(2_500)
   for (const each of waiting) hung.end(each, true)
   wait(1)
-  assert.equal(hung.isPassedOver(sick), false, 'one client has disconnected: a probe may pass')
+  assert.equal(hung.isHung(sick), false, 'one client has disconnected: a probe may pass')
   const probe = begin(sick)
   assert.equal(probe.isProbe, true)
   assert.equal(hung.probeLimitMs(sick, 0, true), 2_000)
   wait(2_100)
   hung.end(probe, true)
   wait(59_000)
-  assert.equal(hung.isPassedOver(sick), true)
+  assert.equal(hung.isHung(sick), true)
   wait(2_000)
-  assert.equal(hung.isPassedOver(sick), false)
+  assert.equal(hung.isHung(sick), false)
 })
 
 test('attempts abandoned while they waited count for a minute, if they are from at least two clients', () => {
@@ -133,9 +133,9 @@ test('attempts abandoned while they waited count for a minute, if they are from 
     wait(2_500)
     for (const each of waiting) hung.end(each, true)
     wait(1_000)
-    assert.equal(hung.isPassedOver(sick), expected)
+    assert.equal(hung.isHung(sick), expected)
     wait(60_000)
-    assert.equal(hung.isPassedOver(sick), false)
+    assert.equal(hung.isHung(sick), false)
   }
 })
 
@@ -151,7 +151,7 @@ test('clients that disconnect early and attempts that fail do not mark a target 
   wait(1_500)
   for (const each of failing) hung.end(each, false)
   wait(1)
-  assert.equal(hung.isPassedOver(sick), false)
+  assert.equal(hung.isHung(sick), false)
 })
 
 test('the only target of a model is never avoided', () => {
@@ -160,7 +160,7 @@ test('the only target of a model is never avoided', () => {
   begin(sick)
   begin(sick)
   wait(30_000)
-  assert.equal(hung.isPassedOver(sick), false)
+  assert.equal(hung.isHung(sick), false)
 })
 
 test('a probe may wait a few times the usual time, and at most ten seconds longer', () => {

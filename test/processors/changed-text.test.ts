@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { responsesContents } from '../../src/dialects/responses/contents.ts'
+import { responsesContents } from '../../src/dialects/responses/contents/index.ts'
 import { isObject } from '../../src/lib/json/read.ts'
 import { ChangedText, type OffsetUnit } from '../../src/processors/answers/changed-text.ts'
 import { EventFraming } from '../../src/processors/answers/framing.ts'

@@ -145,11 +145,11 @@ test('a server that cannot be reached is probed at least twice a minute', () => 
 test('a server that accepts connections again is probed immediately, and one that fails requests is not', () => {
   const unreachable = setUp()
   times(2, () => unreachable.attempt('connect'))
-  unreachable.breaker.reachable()
+  unreachable.breaker.onReachable()
   assert.equal(unreachable.breaker.state, 'half_open')
   const failing = setUp()
   times(5, () => failing.attempt('failure'))
-  failing.breaker.reachable()
+  failing.breaker.onReachable()
   assert.equal(failing.breaker.state, 'open')
 })
 

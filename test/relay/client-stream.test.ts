@@ -72,7 +72,7 @@ test('what was written before an answer broke off reaches the client', async (t)
   const port = await serve(t, (client) => {
     client.write('x')
     client.write('y')
-    client.breakOff()
+    client.reset()
   })
   const answer = await wire(port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n')
   assert.equal(bodyOf(answer), '1\r\nx\r\n1\r\ny\r\n')

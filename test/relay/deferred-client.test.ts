@@ -12,7 +12,7 @@ function notingClient(): { client: ChatClient; got: string[] } {
     write: (bytes) => got.push(String(bytes)) < 0,
     onDrain: () => undefined,
     end: () => got.push('end'),
-    breakOff: () => got.push('broken off'),
+    reset: () => got.push('broken off'),
   }
   const client: ChatClient = {
     stream: () => stream,

@@ -4,7 +4,7 @@ import { LeaseQueue, type LeaseQueueOptions } from '../../src/plugins/balancer/l
 import { RouterError } from '../../src/sdk/errors.ts'
 import { memoryLeases } from '../../src/stores/leases/memory.ts'
 import type { LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
-import { LocalTurns } from '../../src/stores/turns/local.ts'
+import { LocalQueue } from '../../src/stores/queue/local.ts'
 import { storedRequest } from '../stores/stored-request.ts'
 
 const targetsNamed = (...ids: string[]) => ids.map((id) => ({ id, host: id, isLastResort: false, slots: 1 }))
@@ -17,7 +17,7 @@ interface Options extends Partial<LeaseQueueOptions> {
 function setUp({ store = memoryLeases(), pollMs = { min: 500, max: 500 }, ...options }: Options = {}) {
   const queue = new LeaseQueue({
     model: 'm',
-    turns: new LocalTurns({ pollMs, random: () => 0.5 }),
+    turns: new LocalQueue({ pollMs, random: () => 0.5 }),
     timeoutMs: 10_000,
     size: 256,
     now: () => performance.now(),
@@ -183,7 +183,7 @@ test('an unavailable store is retried with the same key until it answers', async
   try {
     const memory = memoryLeases()
     const keys: string[] = []
-    const { StoreDownError } = await import('../../src/stores/leases/store.ts')
+    const { StoreDownError } = await import('../../src/stores/store.ts')
     const store: LeaseStore = {
       ...memory,
       async acquire(request): Promise<StoredLease | undefined> {

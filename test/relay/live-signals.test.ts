@@ -15,7 +15,7 @@ const cancelled: Outcome = { result: 'cancelled', durationMs: 1, firstContentMs:
 function signalsAfter(outcomes: readonly Outcome[]): LiveSignals {
   const signals = new LiveSignals(targetOf({}), 0)
   for (const [index, outcome] of outcomes.entries()) {
-    signals.picked()
+    signals.countPicked()
     signals.settled(outcome, index + 1)
   }
   return signals
@@ -36,7 +36,7 @@ test('an answer that arrives whole counts with its full duration', () => {
 
 test('the time per token is measured after the first token', () => {
   const signals = new LiveSignals(targetOf({}), 0)
-  signals.picked()
+  signals.countPicked()
   signals.settled(success(1_100, 100), 1, { tokens: 11 })
   assert.equal(signals.perTokenMs, 100)
 })

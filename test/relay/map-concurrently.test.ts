@@ -6,7 +6,7 @@ const { signal } = new AbortController()
 
 test('results are in the order of the items, whichever is ready first', async () => {
   const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  const all = mapConcurrently([0, 1], { limit: 2, signal }, async (item) => {
+  const all = mapConcurrently([0, 1], { concurrency: 2, signal }, async (item) => {
     await gates[item]?.promise
     gates[0]?.resolve()
     return item * 10
@@ -18,7 +18,7 @@ test('results are in the order of the items, whichever is ready first', async ()
 test('at most the allowed number of items run at the same time', async () => {
   let running = 0
   let most = 0
-  await mapConcurrently([1, 2, 3, 4, 5], { limit: 2, signal }, async () => {
+  await mapConcurrently([1, 2, 3, 4, 5], { concurrency: 2, signal }, async () => {
     most = Math.max(most, ++running)
     await new Promise(setImmediate)
     running--
@@ -31,7 +31,7 @@ test('the first failure cancels the others, starts no more, and is thrown when a
   let cancelled = false
   const failure = new Error('second')
   await assert.rejects(
-    mapConcurrently([1, 2, 3], { limit: 2, signal }, async (item, stop) => {
+    mapConcurrently([1, 2, 3], { concurrency: 2, signal }, async (item, stop) => {
       started.push(item)
       if (item === 2) throw failure
       await new Promise((resolve) => stop.addEventListener('abort', resolve))

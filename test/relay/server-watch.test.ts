@@ -17,7 +17,7 @@ async function changes(
     const left = [...results]
     let now = 0
     const stop = watchServer({
-      ask: () => ({ result: Promise.resolve({ result: left.shift() }), stop: () => undefined }),
+      check: () => ({ result: Promise.resolve({ result: left.shift() }), stop: () => undefined }),
       state: 'up',
       intervalMs: 1_000,
       random: () => 0.5,

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { renamedText, renameModel } from '../../src/relay/answer/whole-answer.ts'
+import { renameModel, renameModelInText } from '../../src/relay/answer/whole-answer.ts'
 
 /** What a client gets for these bytes: the string if there is one, otherwise the bytes. */
 function renamed(json: string): string {
   const bytes = Buffer.from(json)
   const text = bytes.toString()
   const parsed: unknown = JSON.parse(text)
-  const small = renamedText(bytes, 'my "alias"', { text, parsed })
+  const small = renameModelInText(bytes, 'my "alias"', { text, parsed })
   const whole = renameModel(bytes, 'my "alias"', { parsed }).toString()
   if (small !== undefined) assert.equal(small, whole)
   return whole
@@ -35,7 +35,7 @@ test('an answer that does not name a model itself stays unchanged', () => {
 
 test('a small ASCII answer is a string, any other is bytes', () => {
   const textOf = (json: string): string | undefined =>
-    renamedText(Buffer.from(json), 'alias', { text: json, parsed: JSON.parse(json) })
+    renameModelInText(Buffer.from(json), 'alias', { text: json, parsed: JSON.parse(json) })
   assert.equal(textOf('{"model":"x","text":"plain"}'), '{"model":"alias","text":"plain"}')
   assert.equal(textOf('{"model":"x","text":"żółw"}'), undefined)
   assert.equal(textOf(`{"model":"x","text":"${'long '.repeat(4_000)}"}`), undefined)

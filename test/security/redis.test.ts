@@ -62,7 +62,7 @@ function storesOf(t: TestContext, address: RedisAddress) {
   const warn = (details: object, message: string): void =>
     assert.notEqual(message, 'Redis is unavailable', JSON.stringify(details))
   const log = { info: () => undefined, warn }
-  const leases = new RedisLeases({ link, worker: 'w1', beatMs: 20, whenDown: 'reject', now, log })
+  const leases = new RedisLeases({ link, worker: 'w1', heartbeatMs: 20, whenDown: 'reject', now, log })
   const responses = new RedisResponses({ address, ttlMs: 60_000, maxCount: 1, maxBytes: 1_000, now, log })
   const limits = new RedisLimits({ address, now, log, ttlMs: 60 })
   t.after(async () => {
@@ -89,19 +89,19 @@ test('S20 a Redis user with the rights of docs/leases.md can do all that the rou
   assert.equal(await taken(leases, leaseRequest('m', ['b'])), 'b')
   await reapLeases(link, 'w1')
 
-  await responses.keep('r1', { response: { id: 'r1' }, input: [] })
-  await responses.keep('r2', { response: { id: 'r2' }, input: [] })
+  await responses.put('r1', { response: { id: 'r1' }, input: [] })
+  await responses.put('r2', { response: { id: 'r2' }, input: [] })
   assert.deepEqual([await responses.find('r1'), (await responses.find('r2'))?.response.id], [undefined, 'r2'])
   assert.equal(await responses.remove('r2'), true)
 
   const limited = { key: 'team', ticket: 't1', limits: { concurrent: 1, requests: 5, tokens: 100 } }
-  assert.equal((await limits.admit(limited)).refusedBy, undefined)
-  assert.equal((await limits.admit({ ...limited, ticket: 't2' })).refusedBy, 'concurrent')
+  assert.equal((await limits.admit(limited)).rejectedBy, undefined)
+  assert.equal((await limits.admit({ ...limited, ticket: 't2' })).rejectedBy, 'concurrent')
   const demand = { ...limited, tokens: 50, requests: 3, slots: 2 }
-  assert.equal((await limits.reserve(demand)).refusedBy, undefined)
+  assert.equal((await limits.reserve(demand)).rejectedBy, undefined)
   await limits.settle({ ...limited, tokens: 7, undone: false })
 
-  const busLink = connectListening(address, ['lead', 'leave-lead'] as const)
+  const busLink = connectListening(address, ['acquire-leadership', 'release-leadership'] as const)
   const bus = new RedisFleetBus({ link: busLink, router: 'r1', now: () => performance.now(), log: silent })
   while (bus.role !== 'leader') await new Promise((resolve) => setImmediate(resolve))
   bus.publish({ type: 'demand', models: {} })
@@ -123,8 +123,15 @@ test('S20 a Redis user with the rights of docs/leases.md can do all that the rou
 })
 
 test('S20 the documented line names no command that no script or connection uses', () => {
-  const sources = ['acquire', 'renew', 'release', 'find-response', 'keep-response', 'remove-response']
-    .concat('admit-key', 'keep-key', 'leave-key', 'lead', 'leave-lead')
+  const sources = [
+    'acquire-lease',
+    'renew-leases',
+    'release-leases',
+    'find-response',
+    'put-response',
+    'remove-response',
+  ]
+    .concat('admit-key', 'renew-key', 'settle-key', 'acquire-leadership', 'release-leadership')
     .map((step) => readFileSync(join(import.meta.dirname, `../../src/stores/redis/lua/${step}.lua`), 'utf8'))
   const used = new Set(
     [...sources.join('').matchAll(/redis\.call\('([A-Z]+)'/g)].map(([, name = '']) => name),

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { WorkerChannels } from '../../src/lib/worker-channels.ts'
-import { AnswerSeal } from '../../src/stores/answers/answer-seal.ts'
-import { clusterAnswers, serveAnswers } from '../../src/stores/answers/cluster.ts'
-import { memoryAnswers } from '../../src/stores/answers/memory.ts'
-import { RedisAnswers } from '../../src/stores/answers/redis.ts'
-import { type AnswerKey, type AnswerStore, answerClock } from '../../src/stores/answers/store.ts'
+import { AnswerSeal } from '../../src/stores/answer-cache/answer-seal.ts'
+import { clusterAnswers, serveAnswers } from '../../src/stores/answer-cache/cluster.ts'
+import { memoryAnswers } from '../../src/stores/answer-cache/memory.ts'
+import { RedisAnswers } from '../../src/stores/answer-cache/redis.ts'
+import { type AnswerCache, type AnswerKey, answerClock } from '../../src/stores/answer-cache/store.ts'
 import { addWorker } from './process-pipes.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
 
@@ -13,7 +13,7 @@ interface Kind {
   name: string
   start(): Promise<void>
   /** Fresh stores that share their contents, as in two processes; one store if sharing is not possible. */
-  open(): Promise<AnswerStore[]>
+  open(): Promise<AnswerCache[]>
   stop(): Promise<void>
 }
 
@@ -66,7 +66,7 @@ for (const { name, start, open, stop } of kinds)
     before(start)
     after(stop)
 
-    async function two(): Promise<[AnswerStore, AnswerStore]> {
+    async function two(): Promise<[AnswerCache, AnswerCache]> {
       const [one, other = one] = await open()
       assert.ok(one && other)
       return [one, other]
@@ -74,18 +74,18 @@ for (const { name, start, open, stop } of kinds)
 
     test('an answer kept by one process is found by another, until it is replaced', async () => {
       const [one, other] = await two()
-      const askedAt = answerClock()
+      const requestedAt = answerClock()
       assert.equal(await other.find(key('a')), undefined)
-      await one.keep(key('a'), 'first', { ttlMs, askedAt })
+      await one.put(key('a'), 'first', { ttlMs, requestedAt })
       assert.equal(await other.find(key('a')), 'first')
-      await other.keep(key('a'), 'żółw', { ttlMs, askedAt })
+      await other.put(key('a'), 'żółw', { ttlMs, requestedAt })
       assert.equal(await one.find(key('a')), 'żółw')
       assert.equal(await one.find(key('b')), undefined)
     })
 
     test('an answer expires', async () => {
       const [one] = await two()
-      await one.keep(key('a'), 'short', { ttlMs: 1, askedAt: answerClock() })
+      await one.put(key('a'), 'short', { ttlMs: 1, requestedAt: answerClock() })
       const signal = AbortSignal.timeout(5_000)
       while ((await one.find(key('a'))) !== undefined) signal.throwIfAborted()
     })
@@ -102,7 +102,7 @@ for (const { name, start, open, stop } of kinds)
           const [model = '', client = ''] = digest.split('-')
           return key(digest, model, client)
         })
-        for (const each of all) await one.keep(each, each.digest, { ttlMs, askedAt: answerClock() })
+        for (const each of all) await one.put(each, each.digest, { ttlMs, requestedAt: answerClock() })
         assert.equal(await one.remove(filter), count)
         const found = await Promise.all(all.map((each) => other.find(each)))
         assert.deepEqual(found.filter(Boolean), left)
@@ -113,7 +113,7 @@ for (const { name, start, open, stop } of kinds)
       const [one] = await two()
       const askedAt = answerClock()
       await one.remove({})
-      await one.keep(key('a'), 'late', { ttlMs, askedAt })
+      await one.put(key('a'), 'late', { ttlMs, requestedAt: askedAt })
       assert.equal(await one.find(key('a')), undefined)
     })
   })
@@ -122,7 +122,7 @@ test('memory is bounded: the least recently used answers are evicted', async () 
   let now = 1_000
   const store = memoryAnswers(5_000, () => now)
   const keep = (digest: string, bytes = 1_000) =>
-    store.keep(key(digest), 'x'.repeat(bytes), { ttlMs: 100, askedAt: now })
+    store.put(key(digest), 'x'.repeat(bytes), { ttlMs: 100, requestedAt: now })
   for (const digest of ['a', 'b', 'c']) await keep(digest)
   assert.ok(await store.find(key('a')))
   await keep('d')
@@ -140,7 +140,7 @@ test('memory is bounded: the least recently used answers are evicted', async () 
 test('S36 a client that fills the memory evicts only its own answers', async () => {
   const store = memoryAnswers(5_000, () => 1_000)
   const keep = (client: string, digest: string) =>
-    store.keep({ ...key(digest), client }, 'x'.repeat(1_000), { ttlMs: 100, askedAt: 1_000 })
+    store.put({ ...key(digest), client }, 'x'.repeat(1_000), { ttlMs: 100, requestedAt: 1_000 })
   await keep('quiet', 'mine')
   for (const digest of ['a', 'b', 'c', 'd', 'e']) await keep('busy', digest)
   assert.ok(await store.find({ ...key('mine'), client: 'quiet' }))

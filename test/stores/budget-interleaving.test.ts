@@ -5,10 +5,11 @@ import { timeZone } from '../../src/lib/time-zone.ts'
 import type { BudgetRecord, Snapshot } from '../../src/sdk/teams/directory.ts'
 import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
-import { bookOnBudgets } from '../../src/stores/budgets/spent.ts'
+import { chargeBudgets } from '../../src/stores/budgets/spent.ts'
 import { quarterMs } from '../../src/stores/usage/sums.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
 import { openMemoryDatabase } from './memory-database.ts'
+import { usageRow } from './usage-row.ts'
 
 const now = Date.parse('2026-05-01T12:00:00Z')
 const routers = [0, 1, 2]
@@ -41,8 +42,8 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
           const requests = ended[router] ?? 0
           ended[router] = 0
           await latency()
-          const rows = [usageOf(requests)]
-          await db.transaction().execute((writing) => bookOnBudgets(writing, rows, snapshot))
+          const rows = [usageRow({ period: Math.floor(now / quarterMs) * quarterMs, requests })]
+          await db.transaction().execute((writing) => chargeBudgets(writing, rows, snapshot))
           await latency()
           const context = { budgets, zone: timeZone('UTC'), now }
           const states = await renewSlices(db, { holder: `router-${router}`, budgets: asked }, context)
@@ -57,12 +58,12 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
     const ledger = ledgers[router] ?? assert.fail()
     const expected = 1 + Math.floor(random() * most)
     const admission = await ledger.admit([{ id: 'one', record, expected }], 'refuse')
-    if (admission.refusedBy !== undefined) return
+    if (admission.rejectedBy !== undefined) return
     spent += expected
     await latency()
     admission.end()
     ended[router] = (ended[router] ?? 0) + expected
-    ledger.book('one', expected)
+    ledger.charge('one', expected)
   }
   const renewing = ledgers.map((ledger) => setInterval(() => void ledger.renew(), 7))
   const running: Promise<void>[] = []
@@ -81,24 +82,6 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
   for (const timer of renewing) clearInterval(timer)
   await Promise.all(ledgers.map((ledger) => ledger.renew()))
   return spent
-}
-
-function usageOf(requests: number) {
-  return {
-    period: Math.floor(now / quarterMs) * quarterMs,
-    client: 'alice',
-    client_key: '',
-    model: 'small',
-    target: 'small',
-    requests,
-    errors: 0,
-    prompt_tokens: 0,
-    cached_tokens: 0,
-    completion_tokens: 0,
-    reasoning_tokens: 0,
-    busy_ms: 1,
-    cost: 0,
-  }
 }
 
 for (const most of [1, 7])

@@ -25,8 +25,8 @@ function openLedger() {
   const admitted = async (requests: number): Promise<number> => {
     let count = 0
     for (let request = 0; request < requests; request++)
-      void ledger.admit([{ id: 'one', record, expected: 1 }], 'refuse').then(({ refusedBy }) => {
-        if (refusedBy === undefined) count++
+      void ledger.admit([{ id: 'one', record, expected: 1 }], 'refuse').then(({ rejectedBy }) => {
+        if (rejectedBy === undefined) count++
       })
     await new Promise(setImmediate)
     return count
@@ -43,12 +43,12 @@ test('while a slice is renewed, no more of it is spent than the process keeps in
   assert.equal(await admitted(3), 3)
   void ledger.renew()
   await new Promise(setImmediate)
-  const { reserved = 0, kept = 0 } = asked() ?? {}
+  const { reserved = 0, retained = 0 } = asked() ?? {}
   assert.equal(reserved, 4)
   // Of the 16 that are left, other processes may get those that are not kept.
-  assert.ok(kept > 0 && kept < 16, `${kept}`)
-  assert.equal(await admitted(16), kept)
-  await answer(reserved + kept)
+  assert.ok(retained > 0 && retained < 16, `${retained}`)
+  assert.equal(await admitted(16), retained)
+  await answer(reserved + retained)
   assert.equal(await admitted(1), 0)
 })
 
@@ -60,10 +60,10 @@ test('requests that wait for a slice get it, even if the next renewal begins bef
   await new Promise(setImmediate)
   void ledger.renew()
   await answer(5)
-  for (const { refusedBy } of await Promise.all(waiting)) assert.equal(refusedBy, undefined)
-  const { reserved = 0, kept = 0 } = asked() ?? {}
-  assert.equal(reserved + kept, 5)
-  await answer(reserved + kept)
+  for (const { rejectedBy } of await Promise.all(waiting)) assert.equal(rejectedBy, undefined)
+  const { reserved = 0, retained = 0 } = asked() ?? {}
+  assert.equal(reserved + retained, 5)
+  await answer(reserved + retained)
   assert.equal(await admitted(1), 0)
 })
 
@@ -81,7 +81,7 @@ test('failed renewals take the slice away at most once', async () => {
   failing.isAway = true
   for (let count = 0; count < 5; count++) await ledger.renew()
   let admitted = 0
-  while ((await admit()).refusedBy === undefined) admitted++
+  while ((await admit()).rejectedBy === undefined) admitted++
   // Of the 7 that were left, half may have gone to others with the failed renewal.
   assert.ok(admitted >= 3 && admitted <= 7, `${admitted}`)
 })
@@ -97,10 +97,10 @@ test('an exhausted budget does not query the database for each request that it r
     },
   })
   const admit = () => ledger.admit([{ id: 'one', record, expected: 1 }], 'refuse')
-  for (let count = 0; count < 100; count++) assert.equal((await admit()).refusedBy, 'one')
+  for (let count = 0; count < 100; count++) assert.equal((await admit()).rejectedBy, 'one')
   assert.equal(renewals, 1)
   clock.now = 1_000
-  assert.equal((await admit()).refusedBy, undefined)
+  assert.equal((await admit()).rejectedBy, undefined)
 })
 
 test('the part of a slice that is too small for a request is returned', async () => {
@@ -109,9 +109,9 @@ test('the part of a slice that is too small for a request is returned', async ()
   await new Promise(setImmediate)
   await answer(2.75)
   await first
-  ledger.book('one', 1)
+  ledger.charge('one', 1)
   void ledger.renew()
   await new Promise(setImmediate)
   // One is reserved, one spent.
-  assert.equal(asked()?.kept, 0)
+  assert.equal(asked()?.retained, 0)
 })

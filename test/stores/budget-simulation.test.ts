@@ -4,12 +4,13 @@ import { timeZone } from '../../src/lib/time-zone.ts'
 import type { BudgetRecord, Snapshot } from '../../src/sdk/teams/directory.ts'
 import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
-import { bookOnBudgets } from '../../src/stores/budgets/spent.ts'
-import type { Database, UsageRow } from '../../src/stores/database/tables.ts'
+import { chargeBudgets } from '../../src/stores/budgets/spent.ts'
+import type { Database } from '../../src/stores/database/tables.ts'
 import { quarterMs, UsageSums } from '../../src/stores/usage/sums.ts'
 import { writeBatch } from '../../src/stores/usage/write.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
 import { openMemoryDatabase } from './memory-database.ts'
+import { usageRow } from './usage-row.ts'
 
 /** A day in which nothing resets. */
 const begin = Date.parse('2026-05-01T06:00:00Z')
@@ -62,7 +63,7 @@ class SimulatedRouter {
             {
               now,
               previous: undefined,
-              also: (rows, written) => bookOnBudgets(rows, written, snapshot),
+              alsoWrite: (rows, written) => chargeBudgets(rows, written, snapshot),
               onRejected: assert.fail,
             },
           )
@@ -78,8 +79,14 @@ class SimulatedRouter {
       this.running.splice(this.running.indexOf(each), 1)
       each.end()
       tokens += each.actual
-      this.sums.add(rowOf(each.actual, this.#world.now))
-      this.ledger.book('budget', each.actual)
+      this.sums.add(
+        usageRow({
+          period: Math.floor(this.#world.now / quarterMs) * quarterMs,
+          prompt_tokens: 0,
+          completion_tokens: each.actual,
+        }),
+      )
+      this.ledger.charge('budget', each.actual)
     }
     return tokens
   }
@@ -138,7 +145,7 @@ async function simulate(t: TestContext, whenDown: 'allow' | 'refuse') {
       const factor = random() < 0.1 ? random() * 0.5 : 0.5 + random()
       const actual = Math.round(expected * factor)
       const admission = await router.ledger.admit([{ id: 'budget', record, expected }], whenDown)
-      if (admission.refusedBy !== undefined) {
+      if (admission.rejectedBy !== undefined) {
         total.refused++
         continue
       }
@@ -168,22 +175,4 @@ function excessOf(routers: readonly SimulatedRouter[]): number {
   return routers
     .flatMap(({ running }) => running)
     .reduce((sum, { actual, expected }) => sum + Math.max(0, actual - expected), 0)
-}
-
-function rowOf(tokens: number, now: number): UsageRow {
-  return {
-    period: Math.floor(now / quarterMs) * quarterMs,
-    client: 'alice',
-    client_key: '',
-    model: 'small',
-    target: 'small',
-    requests: 1,
-    errors: 0,
-    prompt_tokens: 0,
-    cached_tokens: 0,
-    completion_tokens: tokens,
-    reasoning_tokens: 0,
-    busy_ms: 1,
-    cost: 0,
-  }
 }

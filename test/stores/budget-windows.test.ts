@@ -56,10 +56,10 @@ async function ledgerOf(t: TestContext, record: BudgetRecord, zone = 'UTC') {
         .insertInto('budget_spent')
         .values({ budget: 'one', period: at(period), amount })
         .execute(),
-    async renew(now: number, { holder = 'router', wanted = 0, kept = 0 } = {}) {
+    async renew(now: number, { holder = 'router', desired = 0, retained = 0 } = {}) {
       const context = { budgets: [{ id: 'one', record }], zone: timeZone(zone), now }
-      const asked = [{ id: 'one', reserved: 0, min: 1, wanted, kept }]
-      const [state] = await renewSlices(db, { holder, budgets: asked }, context)
+      const requests = [{ id: 'one', reserved: 0, min: 1, desired, retained }]
+      const [state] = await renewSlices(db, { holder, budgets: requests }, context)
       assert.ok(state)
       return { ...state, resetsAt: new Date(state.resetsAt).toISOString() }
     },
@@ -148,11 +148,11 @@ test('the slice of a dead process returns after 30 s, and that of a running one 
   const record = { client: 'alice', unit: 'tokens', limit: 100, window: 'month' } as const
   const { renew } = await ledgerOf(t, record)
   const now = at('2026-05-01T12:00:00Z')
-  assert.equal((await renew(now, { holder: 'dead', wanted: 60 })).granted, 60)
+  assert.equal((await renew(now, { holder: 'dead', desired: 60 })).granted, 60)
   // The other one keeps running, and renews every second.
   const most: number[] = []
   for (let second = 1; second <= 30; second++)
-    most.push((await renew(now + second * 1_000, { holder: 'living', wanted: 100 })).granted)
+    most.push((await renew(now + second * 1_000, { holder: 'living', desired: 100 })).granted)
   assert.deepEqual([...new Set(most.slice(0, 29))], [40])
   assert.equal(most.at(-1), 100)
 })
@@ -161,11 +161,11 @@ test('the slice of a dead process returns after 30 s, even if the clock is set b
   const record = { client: 'alice', unit: 'tokens', limit: 100, window: 'month' } as const
   const { renew } = await ledgerOf(t, record)
   const now = at('2026-05-10T12:00:00Z')
-  await renew(now, { holder: 'dead', wanted: 60 })
+  await renew(now, { holder: 'dead', desired: 60 })
   const back = now - 24 * hourMs
   const granted: number[] = []
   for (let second = 1; second <= 31; second++)
-    granted.push((await renew(back + second * 1_000, { holder: 'living', wanted: 100 })).granted)
+    granted.push((await renew(back + second * 1_000, { holder: 'living', desired: 100 })).granted)
   assert.deepEqual([...new Set(granted)], [40, 100])
 })
 
@@ -173,24 +173,24 @@ test('an outage in which no process can renew takes the slice of no running proc
   const record = { client: 'alice', unit: 'tokens', limit: 100, window: 'month' } as const
   const { renew } = await ledgerOf(t, record)
   const now = at('2026-05-01T12:00:00Z')
-  await renew(now, { holder: 'one', wanted: 60 })
-  assert.equal((await renew(now + 60_000, { holder: 'two', wanted: 100 })).granted, 40)
+  await renew(now, { holder: 'one', desired: 60 })
+  assert.equal((await renew(now + 60_000, { holder: 'two', desired: 100 })).granted, 40)
 })
 
 test('a process keeps what it may spend until the renewal is answered, even if its share is now smaller', async (t) => {
   const { renew } = await ledgerOf(t, { group: 'team', unit: 'requests', limit: 100, window: 'day' })
   const now = at('2026-05-01T12:00:00Z')
-  assert.equal((await renew(now, { holder: 'one', wanted: 80 })).granted, 80)
-  assert.equal((await renew(now, { holder: 'one', wanted: 1, kept: 70 })).granted, 70)
-  assert.equal((await renew(now, { holder: 'two', wanted: 100 })).granted, 30)
+  assert.equal((await renew(now, { holder: 'one', desired: 80 })).granted, 80)
+  assert.equal((await renew(now, { holder: 'one', desired: 1, retained: 70 })).granted, 70)
+  assert.equal((await renew(now, { holder: 'two', desired: 100 })).granted, 30)
 })
 
 test('what another process has booked from its slice does not reduce what a process keeps', async (t) => {
   const { spend, renew } = await ledgerOf(t, { group: 'team', unit: 'requests', limit: 100, window: 'day' })
   const now = at('2026-05-01T12:00:00Z')
-  assert.equal((await renew(now, { holder: 'one', wanted: 60 })).granted, 60)
-  assert.equal((await renew(now, { holder: 'two', wanted: 40 })).granted, 40)
+  assert.equal((await renew(now, { holder: 'one', desired: 60 })).granted, 60)
+  assert.equal((await renew(now, { holder: 'two', desired: 40 })).granted, 40)
   await spend('2026-05-01T12:00:00Z', 40)
-  assert.equal((await renew(now, { holder: 'one', wanted: 60, kept: 60 })).granted, 60)
-  assert.equal((await renew(now, { holder: 'two', wanted: 40 })).granted, 0)
+  assert.equal((await renew(now, { holder: 'one', desired: 60, retained: 60 })).granted, 60)
+  assert.equal((await renew(now, { holder: 'two', desired: 40 })).granted, 0)
 })

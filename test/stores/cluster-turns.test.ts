@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WorkerChannels } from '../../src/lib/worker-channels.ts'
-import { clusterTurns, serveTurns } from '../../src/stores/turns/cluster.ts'
-import type { OfferResult } from '../../src/stores/turns/fair-queue.ts'
+import { clusterQueue, serveQueue } from '../../src/stores/queue/cluster.ts'
+import type { OfferResult } from '../../src/stores/queue/fair-queue.ts'
 import { addWorker } from './process-pipes.ts'
 
 test('a process that did not respond gets its turn again, although the clock was set back', {
   timeout: 10_000,
 }, async (t) => {
   const workers = new WorkerChannels()
-  serveTurns(workers, { pollMs: { min: 50, max: 50 }, random: () => 0.5 })
-  const turns = clusterTurns(addWorker(workers, 'w'))
+  serveQueue(workers, { pollMs: { min: 50, max: 50 }, random: () => 0.5 })
+  const turns = clusterQueue(addWorker(workers, 'w'))
   const served = Promise.withResolvers<void>()
   const wallClock = Date.now
   let offers = 0

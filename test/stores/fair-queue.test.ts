@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FairQueue, type Ticket } from '../../src/stores/turns/fair-queue.ts'
+import { FairQueue, type Ticket } from '../../src/stores/queue/fair-queue.ts'
 
 /** Resolves when everything has happened that can happen without time passing or another call. */
 const settled = () => new Promise((resolve) => setImmediate(resolve))

@@ -12,7 +12,7 @@ import {
   limitsWithFallback,
 } from '../../src/stores/limits/store.ts'
 import type { RedisAddress } from '../../src/stores/redis/connection.ts'
-import type { StoreLog } from '../../src/stores/redis/health.ts'
+import type { StoreLog } from '../../src/stores/store.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { addWorker, endWorker } from './process-pipes.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
@@ -84,10 +84,10 @@ type Demand = Partial<Pick<LimitDemand, 'tokens' | 'requests' | 'slots'>>
 async function reserve(store: LimitStore | undefined, limits: KeyLimits, demand: Demand) {
   assert.ok(store)
   const request = limitedRequest(limits)
-  const { refusedBy } = await store.admit(request)
-  assert.equal(refusedBy, undefined, 'not admitted')
+  const { rejectedBy } = await store.admit(request)
+  assert.equal(rejectedBy, undefined, 'not admitted')
   const verdict = await store.reserve({ ...request, tokens: 0, requests: 1, slots: 1, ...demand })
-  if (verdict.refusedBy !== undefined) await store.settle({ ...request, tokens: 0, undone: true })
+  if (verdict.rejectedBy !== undefined) await store.settle({ ...request, tokens: 0, undone: true })
   return { request, verdict }
 }
 
@@ -97,8 +97,8 @@ async function burst(stores: LimitStore[], count: number, limits: KeyLimits) {
   const verdicts = await Promise.all(
     asked.map((each, index) => stores[index % stores.length]?.admit(each) ?? assert.fail()),
   )
-  const admitted = asked.filter((_request, index) => verdicts[index]?.refusedBy === undefined)
-  return { admitted, reasons: new Set(verdicts.map(({ refusedBy }) => refusedBy)), verdicts }
+  const admitted = asked.filter((_request, index) => verdicts[index]?.rejectedBy === undefined)
+  return { admitted, reasons: new Set(verdicts.map(({ rejectedBy }) => rejectedBy)), verdicts }
 }
 
 for (const kind of [memory, primary, redis()]) {
@@ -123,12 +123,12 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal(admitted.length, 7)
       for (const each of admitted) await stores.at(-1)?.settle({ ...each, tokens: 0 })
       const refused = await stores[0]?.admit(limitedRequest(limits))
-      assert.equal(refused?.refusedBy, 'requests')
+      assert.equal(refused?.rejectedBy, 'requests')
       assert.ok(refused.waitMs > 50_000 && refused.waitMs <= 60_000, `${refused.waitMs}`)
       assert.equal(refused.requests?.left, 0)
       assert.deepEqual(
         verdicts
-          .filter(({ refusedBy }) => refusedBy === undefined)
+          .filter(({ rejectedBy }) => rejectedBy === undefined)
           .map(({ requests }) => requests?.left)
           .toSorted(),
         [0, 1, 2, 3, 4, 5, 6],
@@ -142,7 +142,7 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal((await store.admit(first)).tokens?.left, 6000)
       await store.settle({ ...first, tokens: 12_000 })
       const refused = await store.admit(limitedRequest(limits))
-      assert.equal(refused.refusedBy, 'tokens')
+      assert.equal(refused.rejectedBy, 'tokens')
       // 6,000 too many, at 100 a second.
       assert.ok(refused.waitMs > 55_000 && refused.waitMs <= 60_011, `${refused.waitMs}`)
       assert.equal(refused.tokens?.left, 0)
@@ -155,7 +155,7 @@ for (const kind of [memory, primary, redis()]) {
       await stores[0]?.admit(first)
       await stores[0]?.settle({ ...first, tokens: 5000 })
       const second = await stores.at(-1)?.admit(limitedRequest(limits))
-      assert.equal(second?.refusedBy, undefined)
+      assert.equal(second?.rejectedBy, undefined)
       assert.ok((second?.tokens?.left ?? 0) >= 1000 && (second?.tokens?.left ?? 0) < 3000)
     })
 
@@ -166,9 +166,9 @@ for (const kind of [memory, primary, redis()]) {
         Array.from({ length: 60 }, async (_, index) => {
           const store = stores[index % stores.length] ?? assert.fail()
           const request = limitedRequest(limits)
-          if ((await store.admit(request)).refusedBy !== undefined) return undefined
+          if ((await store.admit(request)).rejectedBy !== undefined) return undefined
           const verdict = await store.reserve({ ...request, tokens: 600, requests: 1, slots: 1 })
-          if (verdict.refusedBy === undefined) return request
+          if (verdict.rejectedBy === undefined) return request
           assert.ok(verdict.waitMs > 0 && verdict.waitMs <= 6_010, `${verdict.waitMs}`)
           await store.settle({ ...request, tokens: 0, undone: true })
           return undefined
@@ -178,7 +178,7 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal(granted.length, 10)
       for (const request of granted) await stores[0]?.settle({ ...request, tokens: 100 })
       const { verdict } = await reserve(stores.at(-1), limits, { tokens: 600 })
-      assert.equal(verdict.refusedBy, undefined)
+      assert.equal(verdict.rejectedBy, undefined)
       const left = verdict.tokens?.left ?? 0
       assert.ok(left >= 4400 && left < 5400, `${left}`)
     })
@@ -190,26 +190,26 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal(verdict.tokens?.left, 0)
       assert.ok((verdict.tokens?.fullInMs ?? 0) > 59_000)
       const refused = await store.admit(limitedRequest(limits))
-      assert.equal(refused.refusedBy, 'tokens')
+      assert.equal(refused.rejectedBy, 'tokens')
       await store.settle({ ...request, tokens: 0 })
       await store.settle({ ...request, tokens: 0 })
-      assert.equal((await reserve(store, limits, { tokens: 500 })).verdict.refusedBy, undefined)
-      assert.equal((await reserve(store, limits, { tokens: 500 })).verdict.refusedBy, 'tokens')
+      assert.equal((await reserve(store, limits, { tokens: 500 })).verdict.rejectedBy, undefined)
+      assert.equal((await reserve(store, limits, { tokens: 500 })).verdict.rejectedBy, 'tokens')
     })
 
     test('a reservation above the limit is granted if nothing is reserved or owed, and leaves an overdraft', async () => {
       const stores = await kind.open()
       const limits = { tokens: 6000 }
       const small = await reserve(stores[0], limits, { tokens: 100 })
-      assert.equal((await reserve(stores.at(-1), limits, { tokens: 9000 })).verdict.refusedBy, 'tokens')
+      assert.equal((await reserve(stores.at(-1), limits, { tokens: 9000 })).verdict.rejectedBy, 'tokens')
       await stores[0]?.settle({ ...small.request, tokens: 3000 })
       const large = await reserve(stores.at(-1), limits, { tokens: 9000 })
-      assert.equal(large.verdict.refusedBy, undefined)
+      assert.equal(large.verdict.rejectedBy, undefined)
       assert.equal(large.verdict.tokens?.left, 0)
-      assert.equal((await stores[0]?.admit(limitedRequest(limits)))?.refusedBy, 'tokens')
+      assert.equal((await stores[0]?.admit(limitedRequest(limits)))?.rejectedBy, 'tokens')
       await stores.at(-1)?.settle({ ...large.request, tokens: 9000 })
       const next = await stores[0]?.admit(limitedRequest(limits))
-      assert.equal(next?.refusedBy, 'tokens')
+      assert.equal(next?.rejectedBy, 'tokens')
       // 6,000 owed, at 100 a second.
       assert.ok((next?.waitMs ?? 0) > 50_000 && (next?.waitMs ?? 0) <= 60_011, `${next?.waitMs}`)
     })
@@ -220,12 +220,12 @@ for (const kind of [memory, primary, redis()]) {
       const { request, verdict } = await reserve(stores[0], limits, { requests: 7 })
       assert.equal(verdict.requests?.left, 3)
       const refused = await reserve(stores.at(-1), limits, { requests: 5 })
-      assert.equal(refused.verdict.refusedBy, 'requests')
+      assert.equal(refused.verdict.rejectedBy, 'requests')
       assert.ok(refused.verdict.waitMs > 50_000 && refused.verdict.waitMs <= 60_000)
       assert.equal((await reserve(stores.at(-1), limits, { requests: 2 })).verdict.requests?.left, 1)
       await stores[0]?.settle({ ...request, tokens: 0, requests: 2 })
       assert.equal((await reserve(stores[0], limits, { requests: 6 })).verdict.requests?.left, 0)
-      assert.equal((await stores[0]?.admit(limitedRequest(limits)))?.refusedBy, 'requests')
+      assert.equal((await stores[0]?.admit(limitedRequest(limits)))?.rejectedBy, 'requests')
     })
 
     test('a request gets as many slots as are free, at least one, and releases all of them', async () => {
@@ -234,7 +234,7 @@ for (const kind of [memory, primary, redis()]) {
       const first = await reserve(stores[0], limits, { slots: 3 })
       const second = await reserve(stores.at(-1), limits, { slots: 3 })
       assert.deepEqual([first.verdict.slots, second.verdict.slots], [3, 2])
-      assert.equal((await stores[0]?.admit(limitedRequest(limits)))?.refusedBy, 'concurrent')
+      assert.equal((await stores[0]?.admit(limitedRequest(limits)))?.rejectedBy, 'concurrent')
       await stores[0]?.settle({ ...first.request, tokens: 0 })
       assert.equal((await reserve(stores.at(-1), limits, { slots: 9 })).verdict.slots, 3)
       await stores.at(-1)?.settle({ ...second.request, tokens: 0 })
@@ -255,14 +255,14 @@ for (const kind of [memory, primary, redis()]) {
         return store.reserve({ ...request, ...demand, ...changes }).then((got) => ({ ...got, request }))
       }
       const first = await take()
-      assert.deepEqual([first.refusedBy, first.slots, first.requests?.left], [undefined, 2, 3])
-      assert.equal((await take({ tokens: 700 })).refusedBy, 'tokens')
-      assert.equal((await take({ requests: 4 })).refusedBy, 'requests')
+      assert.deepEqual([first.rejectedBy, first.slots, first.requests?.left], [undefined, 2, 3])
+      assert.equal((await take({ tokens: 700 })).rejectedBy, 'tokens')
+      assert.equal((await take({ requests: 4 })).rejectedBy, 'requests')
       const second = await take({ slots: 3, requests: 3 })
-      assert.deepEqual([second.refusedBy, second.slots, second.requests?.left], [undefined, 2, 0])
-      assert.equal((await take()).refusedBy, 'concurrent')
+      assert.deepEqual([second.rejectedBy, second.slots, second.requests?.left], [undefined, 2, 0])
+      assert.equal((await take()).rejectedBy, 'concurrent')
       for (const { request } of [first, second]) await stores[0]?.settle({ ...request, tokens: 0 })
-      assert.equal((await take()).refusedBy, 'requests')
+      assert.equal((await take()).rejectedBy, 'requests')
     })
 
     test('a request that is rejected or undone is not counted', async () => {
@@ -270,7 +270,7 @@ for (const kind of [memory, primary, redis()]) {
       const limits = { concurrent: 1, requests: 2 }
       const first = limitedRequest(limits)
       await store.admit(first)
-      assert.equal((await store.admit(limitedRequest(limits))).refusedBy, 'concurrent')
+      assert.equal((await store.admit(limitedRequest(limits))).rejectedBy, 'concurrent')
       await store.settle({ ...first, tokens: 0, undone: true })
       const { requests } = await store.admit(limitedRequest(limits))
       assert.equal(requests?.left, 1)
@@ -289,8 +289,8 @@ for (const kind of [memory, primary, redis()]) {
     test('one key is not charged for another', async () => {
       const [store = assert.fail()] = await kind.open()
       const limits = { concurrent: 1, requests: 1, tokens: 1 }
-      assert.equal((await store.admit(limitedRequest(limits, 'a'))).refusedBy, undefined)
-      assert.equal((await store.admit(limitedRequest(limits, 'b'))).refusedBy, undefined)
+      assert.equal((await store.admit(limitedRequest(limits, 'a'))).rejectedBy, undefined)
+      assert.equal((await store.admit(limitedRequest(limits, 'b'))).rejectedBy, undefined)
     })
   })
 }
@@ -305,10 +305,10 @@ test('requests and tokens are available again a minute later', async () => {
   await store.admit(second)
   await store.settle({ ...first, tokens: 650 })
   at = 14_999
-  assert.equal((await store.admit(limitedRequest(limits))).refusedBy, 'requests')
+  assert.equal((await store.admit(limitedRequest(limits))).rejectedBy, 'requests')
   at = 60_000
   const next = await store.admit(limitedRequest(limits))
-  assert.deepEqual([next.refusedBy, next.requests?.left, next.tokens?.left], [undefined, 0, 450])
+  assert.deepEqual([next.rejectedBy, next.requests?.left, next.tokens?.left], [undefined, 0, 450])
   at = 1_000_000
   assert.equal((await store.admit(limitedRequest(limits))).tokens?.left, 600)
 })
@@ -318,7 +318,7 @@ test('the slots of an exited worker are free immediately, and its last messages 
   const [one = assert.fail(), two = assert.fail()] = workersOf(workers)
   const limits = { concurrent: 3 }
   await burst([one], 3, limits)
-  assert.equal((await two.admit(limitedRequest(limits))).refusedBy, 'concurrent')
+  assert.equal((await two.admit(limitedRequest(limits))).rejectedBy, 'concurrent')
   endWorker(workers, '1')
   void one.admit(limitedRequest(limits))
   assert.equal((await burst([two], 5, limits)).admitted.length, 3)
@@ -329,7 +329,7 @@ test('the reservations of an exited worker are released immediately', async () =
   const [one = assert.fail(), two = assert.fail()] = workersOf(workers)
   const limits = { tokens: 600, concurrent: 4 }
   await reserve(one, limits, { tokens: 600, slots: 4 })
-  assert.notEqual((await two.admit(limitedRequest(limits))).refusedBy, undefined)
+  assert.notEqual((await two.admit(limitedRequest(limits))).rejectedBy, undefined)
   endWorker(workers, '1')
   assert.equal((await reserve(two, limits, { tokens: 600 })).verdict.tokens?.left, 0)
 })
@@ -347,7 +347,7 @@ test('in Redis the reservations of a dead process expire, and those of a running
   // Redis shows when the dead process's reservation has expired: then all but what the running one holds is free.
   for (;;) {
     const { verdict } = await reserve(living, limits, { tokens: 900, slots: 9 })
-    if (verdict.refusedBy !== undefined) continue
+    if (verdict.rejectedBy !== undefined) continue
     assert.deepEqual([verdict.tokens?.left, verdict.slots], [0, 5])
     break
   }
@@ -369,9 +369,9 @@ test('in Redis the slots of a dead process expire, and those of a running one st
   // Redis shows when the dead process's slot has expired: only then one is free, and no second one.
   for (;;) {
     const free = await living.admit(limitedRequest(limits))
-    if (free.refusedBy === undefined) break
+    if (free.rejectedBy === undefined) break
   }
-  assert.equal((await living.admit(limitedRequest(limits))).refusedBy, 'concurrent')
+  assert.equal((await living.admit(limitedRequest(limits))).rejectedBy, 'concurrent')
 })
 
 test('while Redis is unreachable each process enforces the limits itself, and counts running requests', async (t) => {
@@ -397,9 +397,9 @@ test('a request that Redis rejects takes no slot in the process', async (t) => {
   const first = limitedRequest(limits)
   const take = async (store: LimitStore, request: LimitedRequest) => {
     await store.admit(request)
-    const { refusedBy } = await store.reserve({ ...request, tokens: 0, requests: 1, slots: 1 })
-    if (refusedBy !== undefined) await store.settle({ ...request, tokens: 0, undone: true })
-    return refusedBy
+    const { rejectedBy } = await store.reserve({ ...request, tokens: 0, requests: 1, slots: 1 })
+    if (rejectedBy !== undefined) await store.settle({ ...request, tokens: 0, undone: true })
+    return rejectedBy
   }
   assert.equal(await take(one, first), undefined)
   assert.equal(await take(two, limitedRequest(limits)), 'concurrent')
@@ -421,8 +421,8 @@ test('while Redis is unreachable each process reserves tokens itself', async (t)
   const limits = { tokens: 600 }
   const first = await reserve(store, limits, { tokens: 300 })
   await server.stop()
-  assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.refusedBy, undefined)
-  assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.refusedBy, 'tokens')
+  assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.rejectedBy, undefined)
+  assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.rejectedBy, 'tokens')
   await store.settle({ ...first.request, tokens: 10 })
-  assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.refusedBy, undefined)
+  assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.rejectedBy, undefined)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryLimits } from '../../src/stores/limits/memory.ts'
-import { type LimitDemand, type LimitStore, limitsOfScopes } from '../../src/stores/limits/store.ts'
+import { type LimitDemand, type LimitStore, scopedLimits } from '../../src/stores/limits/store.ts'
 
 const now = () => performance.now()
 const group = { key: 'group', limits: { requests: 5 } }
@@ -36,15 +36,15 @@ for (const [name, together] of [
         else waiting.push(settle)
       },
     }
-    const limits = limitsOfScopes(store, together)
-    assert.equal((await limits.reserve(demandOf('busy', 0, 1))).refusedBy, undefined)
-    assert.equal((await limits.reserve(demandOf('busy', 1, 1))).refusedBy, 'requests')
+    const limits = scopedLimits(store, together)
+    assert.equal((await limits.reserve(demandOf('busy', 0, 1))).rejectedBy, undefined)
+    assert.equal((await limits.reserve(demandOf('busy', 1, 1))).rejectedBy, 'requests')
     givesBack = false
     const more = Array.from({ length: 20 }, (_each, index) => limits.reserve(demandOf('busy', 2 + index, 1)))
-    for (const { refusedBy } of await Promise.all(more)) assert.equal(refusedBy, 'requests')
+    for (const { rejectedBy } of await Promise.all(more)) assert.equal(rejectedBy, 'requests')
     for (let index = 0; index < 4; index++)
-      assert.equal((await limits.reserve(demandOf('neighbour', index, 10))).refusedBy, undefined)
-    assert.equal((await limits.reserve(demandOf('neighbour', 4, 10))).refusedBy, 'requests')
+      assert.equal((await limits.reserve(demandOf('neighbour', index, 10))).rejectedBy, undefined)
+    assert.equal((await limits.reserve(demandOf('neighbour', 4, 10))).rejectedBy, 'requests')
     assert.ok(waiting.length > 0 || together === undefined)
   })
 }

@@ -49,12 +49,12 @@ function addWorker(t: TestContext, workers: WorkerChannels, name: string): Worke
   }
   t.after(() => worker.peers.leave())
   worker.peers.join({
-    lead: (isLeader) => {
+    setLeader: (isLeader) => {
       worker.isLeader = isLeader
     },
     learned: (server, state) => worker.learned.push(`${server} ${state}`),
     answered: (server) => worker.learned.push(`${server} answered`),
-    heard: (message) => worker.learned.push(JSON.stringify(message)),
+    onBroadcast: (message) => worker.learned.push(JSON.stringify(message)),
     wake: (engine) => worker.learned.push(`wake ${engine}`),
   })
   return worker

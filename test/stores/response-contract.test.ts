@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { WorkerChannels } from '../../src/lib/worker-channels.ts'
 import type { RedisAddress } from '../../src/stores/redis/connection.ts'
-import type { StoreLog } from '../../src/stores/redis/health.ts'
 import { clusterResponses, serveResponses } from '../../src/stores/responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from '../../src/stores/responses/memory.ts'
 import { RedisResponses } from '../../src/stores/responses/redis.ts'
@@ -11,6 +10,7 @@ import {
   responsesWithFallback,
   type StoredResponse,
 } from '../../src/stores/responses/store.ts'
+import type { StoreLog } from '../../src/stores/store.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { addWorker } from './process-pipes.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
@@ -101,7 +101,7 @@ for (const kind of [memory(), primary(), redis()]) {
 
     test('a response is found by every process as it was stored', async () => {
       const [one, two] = await open()
-      await one.keep('a', stored('zażółć'))
+      await one.put('a', stored('zażółć'))
       assert.deepEqual(await one.find('a'), stored('zażółć'))
       assert.deepEqual(await two.find('a'), stored('zażółć'))
       assert.equal(await two.find('b'), undefined)
@@ -109,14 +109,14 @@ for (const kind of [memory(), primary(), redis()]) {
 
     test('the later of two responses with the same id is kept', async () => {
       const [one, two] = await open()
-      await one.keep('a', stored('old'))
-      await two.keep('a', stored('new'))
+      await one.put('a', stored('old'))
+      await two.put('a', stored('new'))
       assert.deepEqual(await one.find('a'), stored('new'))
     })
 
     test('a response is removed once, whichever process does it', async () => {
       const [one, two] = await open()
-      await one.keep('a', stored())
+      await one.put('a', stored())
       assert.equal(await two.remove('a'), true)
       assert.equal(await one.remove('a'), false)
       assert.equal(await one.find('a'), undefined)
@@ -124,20 +124,20 @@ for (const kind of [memory(), primary(), redis()]) {
 
     test('a response expires', async () => {
       const [one] = await open({ ttlMs: 1 })
-      await one.keep('a', stored())
+      await one.put('a', stored())
       while ((await known(one, 'a')).length > 0) await new Promise(setImmediate)
       assert.equal(await one.remove('a'), false)
     })
 
     test('the least recently used response is evicted by count', async () => {
       const [one, two] = await open({ maxCount: 2 })
-      await one.keep('a', stored())
+      await one.put('a', stored())
       await nextMillisecond()
-      await one.keep('b', stored())
+      await one.put('b', stored())
       await nextMillisecond()
       await two.find('a')
       await nextMillisecond()
-      await one.keep('c', stored())
+      await one.put('c', stored())
       assert.deepEqual(await known(two, 'a', 'b', 'c'), ['a', 'c'])
     })
 
@@ -145,13 +145,13 @@ for (const kind of [memory(), primary(), redis()]) {
       const size = Buffer.byteLength(JSON.stringify(stored('é'.repeat(100))))
       const [one] = await open({ maxBytes: 2 * size })
       for (const id of ['a', 'b', 'c']) {
-        await one.keep(id, stored('é'.repeat(100)))
+        await one.put(id, stored('é'.repeat(100)))
         await nextMillisecond()
       }
       assert.deepEqual(await known(one, 'a', 'b', 'c'), ['b', 'c'])
       await one.remove('b')
-      await one.keep('c', stored('é'.repeat(100)))
-      await one.keep('d', stored('é'.repeat(100)))
+      await one.put('c', stored('é'.repeat(100)))
+      await one.put('d', stored('é'.repeat(100)))
       assert.deepEqual(await known(one, 'c', 'd'), ['c', 'd'])
     })
 
@@ -159,12 +159,12 @@ for (const kind of [memory(), primary(), redis()]) {
       const [few, same] = await open({ maxCount: 4 })
       const ids = ['a/1', 'b/1', 'b/2', 'b/3', 'b/4', 'b/5', 'c/1']
       for (const id of ids) {
-        await few.keep(id, stored())
+        await few.put(id, stored())
         await nextMillisecond()
       }
       assert.deepEqual(await known(same, ...ids), ['a/1', 'b/4', 'b/5', 'c/1'])
       await few.remove('b/4')
-      await few.keep('c/2', stored())
+      await few.put('c/2', stored())
       assert.deepEqual(await known(same, ...ids, 'c/2'), ['a/1', 'b/5', 'c/1', 'c/2'])
 
       const size = Buffer.byteLength(JSON.stringify(stored()))
@@ -175,7 +175,7 @@ for (const kind of [memory(), primary(), redis()]) {
         'b/1': 'x'.repeat(600),
         'b/2': 'x'.repeat(600),
       })) {
-        await small.keep(id, stored(text))
+        await small.put(id, stored(text))
         await nextMillisecond()
       }
       assert.deepEqual(await known(small, 'a/1', 'a/2', 'b/1', 'b/2'), ['a/1', 'a/2', 'b/2'])
@@ -183,10 +183,10 @@ for (const kind of [memory(), primary(), redis()]) {
 
     test('no response is stored if none may be, nor one that is too large by itself', async () => {
       const [none] = await open({ maxCount: 0 })
-      await none.keep('a', stored())
+      await none.put('a', stored())
       assert.deepEqual(await known(none, 'a'), [])
       const [small] = await open({ maxBytes: 100 })
-      await small.keep('a', stored('x'.repeat(200)))
+      await small.put('a', stored('x'.repeat(200)))
       assert.deepEqual(await known(small, 'a'), [])
     })
   })
@@ -198,15 +198,15 @@ describe('responses of an unreachable Redis', () => {
     const warnings: object[] = []
     const shared = redisStore(server.port, {}, { ...silent, warn: (details) => warnings.push(details) })
     const store = responsesWithFallback(shared, memoryResponses(wide, now))
-    await store.keep('before', stored('before'))
+    await store.put('before', stored('before'))
     await server.stop()
-    await store.keep('meanwhile', stored('meanwhile'))
+    await store.put('meanwhile', stored('meanwhile'))
     assert.deepEqual(await known(store, 'before', 'meanwhile'), ['meanwhile'])
     assert.equal(warnings.length, 1)
     assert.match(JSON.stringify(warnings), /stored within each process/)
 
     const again = await startRedis(server.port)
-    while (!(await again.redis.exists('llm-router:responses'))) await store.keep('after', stored('after'))
+    while (!(await again.redis.exists('llm-router:responses'))) await store.put('after', stored('after'))
     assert.deepEqual(await known(store, 'meanwhile', 'after'), ['meanwhile', 'after'])
     assert.equal(await store.remove('meanwhile'), true)
     assert.equal(await store.remove('after'), true)
@@ -217,13 +217,13 @@ describe('responses of an unreachable Redis', () => {
   test('are evicted fairly although a router of an older version evicted some without counting', async () => {
     const server = await startRedis()
     const store = redisStore(server.port, { maxCount: 4 })
-    for (const id of ['a/1', 'b/1', 'b/2', 'b/3']) await store.keep(id, stored())
+    for (const id of ['a/1', 'b/1', 'b/2', 'b/3']) await store.put(id, stored())
     for (const id of ['b/1', 'b/2']) {
       await server.redis.hdel('llm-router:responses', id)
       await server.redis.zrem('llm-router:responses:by-use', id)
       await server.redis.zrem('llm-router:responses:by-expiry', id)
     }
-    for (const id of ['a/2', 'a/3', 'a/4']) await store.keep(id, stored())
+    for (const id of ['a/2', 'a/3', 'a/4']) await store.put(id, stored())
     assert.deepEqual(await known(store, 'a/1', 'a/2', 'a/3', 'a/4', 'b/3'), ['a/2', 'a/3', 'a/4', 'b/3'])
     await store.close()
     await server.stop()
@@ -232,7 +232,7 @@ describe('responses of an unreachable Redis', () => {
   test('outlive the process that stored them, and expire', async () => {
     const server = await startRedis()
     const first = redisStore(server.port)
-    await first.keep('a', stored())
+    await first.put('a', stored())
     await first.close()
     const second = redisStore(server.port)
     assert.deepEqual(await second.find('a'), stored())

@@ -15,7 +15,7 @@ describe('responses stored in memory', () => {
   it('are found as they were stored, and are copies', async () => {
     const answers = store()
     const kept = stored()
-    await answers.keep('a', kept)
+    await answers.put('a', kept)
     kept.response.id = 'changed'
     const found = await answers.find('a')
     assert.deepEqual(found, stored())
@@ -26,7 +26,7 @@ describe('responses stored in memory', () => {
 
   it('are not found when removed a second time', async () => {
     const answers = store()
-    await answers.keep('a', stored())
+    await answers.put('a', stored())
     assert.equal(await answers.remove('a'), true)
     assert.equal(await answers.remove('a'), false)
     assert.equal(await answers.find('a'), undefined)
@@ -35,8 +35,8 @@ describe('responses stored in memory', () => {
   it('expire, however often they were used', async () => {
     let now = 0
     const answers = store({ now: () => now })
-    await answers.keep('a', stored())
-    await answers.keep('b', stored())
+    await answers.put('a', stored())
+    await answers.put('b', stored())
     now = 999
     assert.ok(await answers.find('a'))
     now = 1_000
@@ -46,10 +46,10 @@ describe('responses stored in memory', () => {
 
   it('are evicted by count, the least recently used first', async () => {
     const answers = store({ maxCount: 2 })
-    await answers.keep('a', stored())
-    await answers.keep('b', stored())
+    await answers.put('a', stored())
+    await answers.put('b', stored())
     await answers.find('a')
-    await answers.keep('c', stored())
+    await answers.put('c', stored())
     assert.equal(await answers.find('b'), undefined)
     assert.ok((await answers.find('a')) && (await answers.find('c')))
   })
@@ -57,7 +57,7 @@ describe('responses stored in memory', () => {
   it('are evicted by size, counted in UTF-8 bytes', async () => {
     const size = Buffer.byteLength(JSON.stringify(stored('é'.repeat(100))))
     const answers = store({ maxBytes: 2 * size })
-    for (const id of ['a', 'b', 'c']) await answers.keep(id, stored('é'.repeat(100)))
+    for (const id of ['a', 'b', 'c']) await answers.put(id, stored('é'.repeat(100)))
     assert.equal(await answers.find('a'), undefined)
     assert.ok((await answers.find('b')) && (await answers.find('c')))
   })
@@ -66,21 +66,21 @@ describe('responses stored in memory', () => {
     let now = 0
     const size = Buffer.byteLength(JSON.stringify(stored()))
     const answers = store({ maxBytes: 2 * size, now: () => now })
-    for (let count = 0; count < 5; count++) await answers.keep('a', stored())
-    await answers.keep('b', stored())
+    for (let count = 0; count < 5; count++) await answers.put('a', stored())
+    await answers.put('b', stored())
     assert.ok(await answers.find('a'))
     await answers.remove('b')
-    await answers.keep('c', stored())
+    await answers.put('c', stored())
     assert.ok(await answers.find('a'))
     now = 1_000
-    await answers.keep('d', stored())
-    await answers.keep('e', stored())
+    await answers.put('d', stored())
+    await answers.put('e', stored())
     assert.ok((await answers.find('d')) && (await answers.find('e')))
   })
 
   it('are not stored if one is too large by itself', async () => {
     const answers = store({ maxBytes: 100 })
-    await answers.keep('a', stored('x'.repeat(200)))
+    await answers.put('a', stored('x'.repeat(200)))
     assert.equal(await answers.find('a'), undefined)
   })
 })

@@ -29,8 +29,8 @@ export function storedRequest(options: RequestOptions): QueuedRequest<StoredLeas
       asked = { key, model, targets: targets(), affinity: false, complete: isComplete }
       return store.acquire(asked)
     },
-    giveBack: (lease) => void store.release(lease),
-    left() {
+    returnSlot: (lease) => void store.release(lease),
+    onAbandoned() {
       if (asked) void store.abandon(asked)
     },
   }

@@ -105,7 +105,7 @@ test('an undelivered message is retried, by another router too, until it is deli
   await Promise.all(notices.map((each) => each.send()))
   const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
   const state = { id: 'ten', spent: 6, start: 0, resetsAt: 86_400_000 }
-  for (const each of notices) await each.note([state], [{ id: 'ten', record }], Date.now())
+  for (const each of notices) await each.recordThresholds([state], [{ id: 'ten', record }], Date.now())
   await notices[0]?.send()
   assert.deepEqual(sent, ['ten.0.50'])
   // Its claim has expired.
@@ -140,9 +140,9 @@ test('a threshold reached while a message is being sent is sent immediately afte
   await notices.send()
   const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
   const state = { id: 'ten', start: 0, resetsAt: 86_400_000 }
-  await notices.note([{ ...state, spent: 6 }], [{ id: 'ten', record }], Date.now())
+  await notices.recordThresholds([{ ...state, spent: 6 }], [{ id: 'ten', record }], Date.now())
   await begun.promise
-  await notices.note([{ ...state, spent: 8 }], [{ id: 'ten', record }], Date.now())
+  await notices.recordThresholds([{ ...state, spent: 8 }], [{ id: 'ten', record }], Date.now())
   ended.resolve()
   await next.promise
   assert.deepEqual(sent, ['ten.0.50', 'ten.0.80'])
@@ -191,7 +191,7 @@ test('a message is retried for an hour and then dropped', async (t) => {
   await notices.send()
   const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
   const state = { id: 'ten', spent: 6, start: 0, resetsAt: 86_400_000 }
-  await notices.note([state], [{ id: 'ten', record }], Date.now())
+  await notices.recordThresholds([state], [{ id: 'ten', record }], Date.now())
   await notices.send()
   const againAfter = async (ms: number): Promise<number> => {
     const at = Date.now() - ms

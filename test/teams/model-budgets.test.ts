@@ -9,6 +9,8 @@ const extension = join(import.meta.dirname, '../fixtures/extensions/asking.ts')
 
 const upstream = await startUpstream(({ url, body }) => {
   if (Object(body).model === 'main-upstream') return { kind: 'reply', status: 500, body: {} }
+  if (url.includes('embeddings'))
+    return { kind: 'reply', body: { data: [{ index: 0, embedding: [1] }], usage: { prompt_tokens: 1 } } }
   return url.includes('transcriptions') ? { kind: 'reply', body: { text: 'Hi' } } : openaiText('Hi')
 })
 after(() => upstream.close())
@@ -23,6 +25,7 @@ function config() {
     whisper: model('whisper'),
     main: model('main', { fallbacks: ['spare'] }),
     spare: model('spare'),
+    vectors: model('vectors'),
   }
   return { active_models: { all: Object.keys(all) }, all }
 }
@@ -82,4 +85,19 @@ test('a model whose budget is exhausted is not used as a fallback', async () => 
   const before = spares()
   assert.ok((await team.chat(key, 'main')).status >= 500)
   assert.equal(spares(), before)
+})
+
+test("a model's budget applies to embeddings of a Gemini client, whose body repeats the model as `models/...`", async () => {
+  const key = await team.newKey('dave')
+  await budget('dave', 'vectors')
+  const embed = () =>
+    fetch(`${team.router.url}/v1beta/models/vectors:embedContent`, {
+      method: 'POST',
+      headers: { ...bearer(key), 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'models/vectors', content: { parts: [{ text: 'cats' }] } }),
+    })
+  assert.equal((await embed()).status, 200)
+  const refused = await embed()
+  assert.equal(refused.status, 429)
+  assert.match(await refused.text(), /The budget 'dave-vectors' of 1 requests/)
 })

@@ -4,6 +4,7 @@ import { readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { startRouter } from '../helpers/router.ts'
+import { usageRow } from '../stores/usage-row.ts'
 import { databaseKinds, databases } from './databases.ts'
 import {
   eventually,
@@ -48,10 +49,11 @@ for (const kind of databaseKinds)
 
     test('usage on disk that the database rejects neither prevents a start nor blocks other usage', async (t) => {
       const url = await databases[kind](t)
+      const period = Math.floor(Date.now() / 900_000) * 900_000
       const folder = spoolOf(t, url, [
-        usageRow('first'),
-        { ...usageRow('rejected'), cost: null },
-        usageRow('last'),
+        usageRow({ period, model: 'first' }),
+        { ...usageRow({ period, model: 'rejected' }), cost: null },
+        usageRow({ period, model: 'last' }),
       ])
       const env = { ...teamEnv(url), LLM_ROUTER_USAGE_SPOOL: folder }
       const router = await startRouter({ models, env })
@@ -82,24 +84,6 @@ test('usage that PostgreSQL rejects does not block other usage', async (t) => {
   await eventually(async () => (await recorded(team)).small === 1)
   assert.deepEqual(await recorded(team), { small: 1 })
 })
-
-function usageRow(model: string): object {
-  return {
-    period: Math.floor(Date.now() / 900_000) * 900_000,
-    client: 'alice',
-    client_key: '',
-    model,
-    target: model,
-    requests: 1,
-    errors: 0,
-    prompt_tokens: 1,
-    cached_tokens: 0,
-    completion_tokens: 1,
-    reasoning_tokens: 0,
-    busy_ms: 1,
-    cost: 0,
-  }
-}
 
 /** A folder with the usage that a process of another host has left. */
 function spoolOf(t: TestContext, databaseUrl: string, rows: readonly object[]): string {

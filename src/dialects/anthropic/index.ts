@@ -1,6 +1,6 @@
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
-import { anthropicContents } from './contents.ts'
+import { anthropicContents } from './contents/index.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { billingEdits, billingNotice } from './request/billing-header.ts'

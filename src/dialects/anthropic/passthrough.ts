@@ -3,7 +3,7 @@ import { sseMarks } from '../../lib/bytes/marks.ts'
 import type { SseEvent } from '../../lib/bytes/sse.ts'
 import { filledTextOf, isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
-import { failedBy } from '../shared/finish-reasons.ts'
+import { abortError } from '../shared/finish-reasons.ts'
 import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy } from '../shared/stream-filter.ts'
 import { reportedError } from './errors.ts'
@@ -13,7 +13,13 @@ import { readCounts } from './response/fields-read.ts'
 const marks = sseMarks(['message_'])
 
 export function createPassthrough({ model }: PassthroughOptions): ChatPassthrough {
-  const policy: StreamPolicy = { framing: sseFraming, marks, modelIn: 'message', parse: parseEvent, note }
+  const policy: StreamPolicy = {
+    framing: sseFraming,
+    marks,
+    modelIn: 'message',
+    parse: parseEvent,
+    filterEvent: note,
+  }
   return createStreamFilter(policy, model)
 }
 
@@ -29,7 +35,7 @@ function note({ name, data }: { name: string; data: JsonObject }, state: Passthr
   if (name === 'message_start' && isObject(message)) state.usage = readCounts(message.usage, state.usage)
   if (name === 'message_delta') {
     state.usage = readCounts(usage, state.usage)
-    state.failure ??= isObject(data.delta) ? failedBy(data.delta.stop_reason) : undefined
+    state.failure ??= isObject(data.delta) ? abortError(data.delta.stop_reason) : undefined
   }
   if (name === 'message_stop') state.ended = true
   return true

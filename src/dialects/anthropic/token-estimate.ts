@@ -15,7 +15,7 @@ const turnTokens = 4
 export function estimateTokens(body: JsonObject): number {
   const messages = objectsIn(body.messages)
   const contents = [body.system, ...messages.map(({ content }) => content)]
-  const counted = contents.map(sizeOf).reduce(added, { characters: 0, tokens: messages.length * turnTokens })
+  const counted = contents.map(sizeOf).reduce(sum, { characters: 0, tokens: messages.length * turnTokens })
   const tools = objectsIn(body.tools).reduce((total, tool) => total + JSON.stringify(tool).length, 0)
   return Math.ceil((counted.characters + tools) / 3) + counted.tokens
 }
@@ -30,20 +30,20 @@ interface Size {
   tokens: number
 }
 
-function added(one: Size, other: Size): Size {
+function sum(one: Size, other: Size): Size {
   return { characters: one.characters + other.characters, tokens: one.tokens + other.tokens }
 }
 
 /** A text, a block, or a list of blocks. */
 function sizeOf(content: unknown): Size {
   if (typeof content === 'string') return { characters: content.length, tokens: 0 }
-  if (Array.isArray(content)) return content.map(sizeOf).reduce(added, { characters: 0, tokens: 0 })
+  if (Array.isArray(content)) return content.map(sizeOf).reduce(sum, { characters: 0, tokens: 0 })
   if (!isObject(content)) return { characters: 0, tokens: 0 }
   switch (content.type) {
     case 'image':
       return { characters: 0, tokens: imageTokens }
     case 'document':
-      return [content.title, content.context].map(sizeOf).reduce(added, documentSize(content.source))
+      return [content.title, content.context].map(sizeOf).reduce(sum, documentSize(content.source))
     case 'tool_use':
       return {
         characters: textSize(content.name) + JSON.stringify(content.input ?? {}).length,

@@ -10,7 +10,7 @@ import type { WriteRequestOptions } from '../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { isErrorShaped, unreadable } from '../shared/upstream-error.ts'
 import { reportedError } from './errors.ts'
-import { listIn, memberOf, objectIn, othersIn } from './members.ts'
+import { listIn, memberOf, objectIn, unknownIn } from './members.ts'
 import { modelResource } from './models.ts'
 import { readUsage } from './response/fields-read.ts'
 
@@ -28,7 +28,8 @@ export const embedding: EmbeddingCodec = {
   isBatch,
   modelMembers: (body, model) => {
     const name = modelResource(model)
-    if (isBatch(body)) return { requests: objectsIn(body.requests).map((each) => ({ ...each, model: name })) }
+    if (isBatch(body))
+      return { requests: objectsIn(body.requests).map((request) => ({ ...request, model: name })) }
     return body.model === undefined ? {} : { model: name }
   },
 }
@@ -37,7 +38,7 @@ function isBatch(body: Readonly<JsonObject>): boolean {
   return Array.isArray(body.requests)
 }
 
-const known = new Set(['model', 'content', 'outputDimensionality'])
+const knownMembers = new Set(['model', 'content', 'outputDimensionality'])
 
 function readRequest(body: JsonObject): EmbeddingRequest {
   const requests = isBatch(body) ? objectsIn(body.requests) : [body]
@@ -47,7 +48,7 @@ function readRequest(body: JsonObject): EmbeddingRequest {
   const [first = {}] = requests
   return {
     inputs,
-    extras: othersIn(first, known),
+    extras: unknownIn(first, knownMembers),
     ...present({ dimensions: numberOf(memberOf(first, 'outputDimensionality')) }),
   }
 }
@@ -69,22 +70,22 @@ function readContent(content: unknown, path: string): string {
 }
 
 /** Gemini's own members; any others are reported. */
-const ownMembers = new Set(['taskType', 'title', 'autoTruncate'])
+const geminiMembers = new Set(['taskType', 'title', 'autoTruncate'])
 
 function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, ollama, extras } = request
   reportOllamaMembers(ollama, drop)
   if (truncate !== undefined) drop('truncate', 'the upstream decides whether to truncate')
-  const own = Object.entries(extras).filter(([name]) => ownMembers.has(name))
+  const geminiExtras = Object.entries(extras).filter(([name]) => geminiMembers.has(name))
   for (const name of Object.keys(extras))
-    if (!ownMembers.has(name)) drop(name, 'Gemini embeddings have no such field')
+    if (!geminiMembers.has(name)) drop(name, 'Gemini embeddings have no such field')
   const requests = inputs.map((input) => {
     if (typeof input !== 'string')
       throw badRequest('The upstream of this model accepts text, not token ids', 'input')
     return {
       model: modelResource(model),
       content: { parts: [{ text: input }] },
-      ...Object.fromEntries(own),
+      ...Object.fromEntries(geminiExtras),
       ...present({ outputDimensionality: dimensions }),
     }
   })

@@ -62,18 +62,18 @@ export function writeGrounding(
   texts: readonly TextOfPart[],
 ): JsonObject | undefined {
   if (citations.length === 0) return undefined
-  const parts = texts.map((each) => ({ ...each, ...utf8Offsets(each.text) }))
+  const parts = texts.map((part) => ({ ...part, ...utf8Offsets(part.text) }))
   const chunks = new Map<string, { index: number; chunk: JsonObject }>()
   const groundingSupports = citations.flatMap(({ url, title, start, end }) => {
-    const known = chunks.get(url) ?? { index: chunks.size, chunk: { web: present({ uri: url, title }) } }
-    chunks.set(url, known)
+    const source = chunks.get(url) ?? { index: chunks.size, chunk: { web: present({ uri: url, title }) } }
+    chunks.set(url, source)
     if (end === undefined) return []
     return parts.flatMap(({ text, start: before, partIndex, toBytes }) => {
       const [from, to] = [Math.max((start ?? 0) - before, 0), end - before]
       if (parts.length > 1 && (to <= 0 || from >= text.length)) return []
       const segment = { startIndex: toBytes(from), endIndex: toBytes(to), text: text.slice(from, to) }
       const part = parts.length > 1 ? { partIndex } : {}
-      return [{ segment: { ...part, ...segment }, groundingChunkIndices: [known.index] }]
+      return [{ segment: { ...part, ...segment }, groundingChunkIndices: [source.index] }]
     })
   })
   return { groundingChunks: [...chunks.values()].map(({ chunk }) => chunk), groundingSupports }

@@ -1,6 +1,6 @@
 import { keepAliveComment } from '../../lib/bytes/sse.ts'
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
-import { geminiContents } from './contents.ts'
+import { geminiContents } from './contents/index.ts'
 import { count } from './count.ts'
 import { embedding } from './embedding.ts'
 import { writeError, writeStreamError } from './errors.ts'

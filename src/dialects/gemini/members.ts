@@ -27,7 +27,7 @@ export function listIn(object: JsonObject, name: string): JsonObject[] {
 }
 
 /** The members that are neither known nor absent, with their names in camel case. Throws `bad_request` if there are too many. */
-export function othersIn(object: JsonObject, known: ReadonlySet<string>): JsonObject {
+export function unknownIn(object: JsonObject, known: ReadonlySet<string>): JsonObject {
   const others = Object.entries(membersExcept(object, (name) => known.has(camelCase(name))))
   return Object.fromEntries(others.map(([name, value]) => [camelCase(name), value]))
 }

@@ -53,7 +53,7 @@ export function readCallPath(path: string): { model: string; method: string } | 
 }
 
 /** Throws `bad_request` for an API key in the query: Google accepts it there, but proxies log URLs. */
-export function refuseQueryKey(query: unknown): void {
+export function rejectQueryKey(query: unknown): void {
   if (typeof query === 'object' && query !== null && 'key' in query)
     throw badRequest("An API key in the URL is not accepted: send it in the header 'x-goog-api-key'", 'key')
 }

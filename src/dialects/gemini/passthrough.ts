@@ -18,26 +18,26 @@ const nothing = Buffer.alloc(0)
 /** Bytes are forwarded unchanged: responses do not contain the requested model name. */
 export function createPassthrough({ model }: PassthroughOptions): ChatPassthrough {
   const finished = new Set<number>()
-  const begun = new Set<number>()
+  const started = new Set<number>()
   let isPromptBlocked = false
   const policy: StreamPolicy = {
     framing: sseFraming,
     marks,
     parse: parseEvent,
     readCounts: readUsage,
-    note({ data }, state) {
-      noteEvent(data, state)
+    filterEvent({ data }, state) {
+      updateState(data, state)
       isPromptBlocked ||= isBlocked(data)
       for (const [position, candidate] of objectsIn(data.candidates).entries()) {
         const index = typeof candidate.index === 'number' ? candidate.index : position
-        begun.add(index)
+        started.add(index)
         if (filledTextOf(memberOf(candidate, 'finishReason')) !== undefined) finished.add(index)
       }
       return true
     },
     // There is no end marker: a stream is complete if every candidate has a finish reason.
     complete: () =>
-      isPromptBlocked || (finished.size > 0 && finished.size >= begun.size) ? nothing : undefined,
+      isPromptBlocked || (finished.size > 0 && finished.size >= started.size) ? nothing : undefined,
   }
   return createStreamFilter(policy, model)
 }
@@ -47,7 +47,7 @@ export function parseEvent(sent: SseEvent): StreamEvent {
   return parseAny(sent, reportedError)
 }
 
-function noteEvent(data: JsonObject, state: PassthroughState): void {
+function updateState(data: JsonObject, state: PassthroughState): void {
   state.usage = readUsage(data) ?? state.usage
   state.content ||= isBlocked(data) || objectsIn(data.candidates).some(hasContent)
 }

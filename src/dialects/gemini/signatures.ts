@@ -4,23 +4,23 @@ import type { AssistantMessage } from '../../sdk/chat.ts'
 
 type Thoughts = Pick<AssistantMessage, 'reasoning' | 'reasoningSignature'>
 
-/** The member that marks thoughts signed by another vendor. */
-const carrier = 'llm-router'
+/** The member that contains thoughts signed by another vendor. */
+const wrapperMember = 'llm-router'
 
 /**
  * Another vendor's signed thoughts as a `thoughtSignature`, which clients send back unchanged. It is base64, because clients
  * in Go, Java and Python decode it to bytes. It includes the thoughts, because not every client sends them back and the
  * signature is invalid without them.
  */
-export function carriedThoughts(signature: string, reasoning: string): string {
-  return Buffer.from(JSON.stringify({ [carrier]: { signature, reasoning } })).toString('base64')
+export function wrapForeignThoughts(signature: string, reasoning: string): string {
+  return Buffer.from(JSON.stringify({ [wrapperMember]: { signature, reasoning } })).toString('base64')
 }
 
-/** Decodes {@link carriedThoughts}; undefined for a signature of Gemini itself. */
-export function readCarried(thoughtSignature: string): Thoughts | undefined {
+/** Decodes {@link wrapForeignThoughts}; undefined for a signature of Gemini itself. */
+export function unwrapForeignThoughts(thoughtSignature: string): Thoughts | undefined {
   const bytes = Buffer.from(thoughtSignature, 'base64')
   if (bytes[0] !== openBrace) return undefined
-  const carried = parseObject(bytes.toString())?.[carrier]
+  const carried = parseObject(bytes.toString())?.[wrapperMember]
   if (!isObject(carried)) return undefined
   const signature = textOf(carried.signature)
   if (signature === undefined) return undefined

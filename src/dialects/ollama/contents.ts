@@ -50,7 +50,7 @@ const options = {
   members: { stop: { text: 'text', items: 'text' } },
   rest: 'keep',
 } as const satisfies ContentForms
-const named = { model: 'own', model_name: 'own' } as const
+const modelMembers = { model: 'replaced', model_name: 'replaced' } as const
 
 const shared = {
   stream: 'keep',
@@ -70,19 +70,19 @@ const chat = {
 
 const generate = {
   ...shared,
-  model: 'own',
+  model: 'replaced',
   prompt: 'text',
   suffix: 'text',
   raw: 'keep',
   system: { text: 'text', system: true },
   template: { text: 'text', system: true },
   // Token ids of an earlier response.
-  context: { items: { numbers: 'refused' } },
+  context: { items: { numbers: 'rejected' } },
   images: { items: 'media' },
 } as const satisfies MembersOf<Static<typeof OllamaGenerateBody>>
 
 const embedding = {
-  ...named,
+  ...modelMembers,
   input: { text: 'text', items: 'text' },
   prompt: 'text',
   truncate: 'keep',
@@ -107,14 +107,14 @@ const stream: StreamContents = {
       : []
     return { texts, ends: line.done === true ? [''] : [], whole }
   },
-  continued({ model, created_at, message }, { path }, text) {
+  continueText({ model, created_at, message }, { path }, text) {
     const [first = '', second] = path
     if (second === undefined) return { model, created_at, [String(first)]: text, done: false }
     const role = isObject(message) ? message.role : 'assistant'
     const empty = second === 'content' ? {} : { content: '' }
     return { model, created_at, message: { role, ...empty, [String(second)]: text }, done: false }
   },
-  createEnding: () => ({ sent() {}, filtered: (why) => [{ error: why }] }),
+  createEnding: () => ({ observe() {}, endFiltered: (why) => [{ error: why }] }),
 }
 
 const answers: AnswerContents = {
@@ -128,7 +128,7 @@ const answers: AnswerContents = {
 
 export const ollamaContents: DialectContents = {
   requests: {
-    chat: { members: { ...named, ...chat } },
+    chat: { members: { ...modelMembers, ...chat } },
     embedding: { members: embedding },
   },
   stream,
@@ -139,7 +139,7 @@ export const ollamaContents: DialectContents = {
 /** Text completion is a separate surface, with a prompt instead of messages. */
 export const generateContents: DialectContents = {
   userTurn: { turns: 'prompt', content: 'content', part: (text) => ({ text }) },
-  requests: { chat: { members: { ...named, ...generate } } },
+  requests: { chat: { members: { ...modelMembers, ...generate } } },
   stream,
   answers,
 }

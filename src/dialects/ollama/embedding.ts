@@ -10,9 +10,10 @@ import type {
 import { badRequest } from '../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../sdk/write-options.ts'
 import { unknownMembers } from '../shared/dropped-fields.ts'
+import { readOllamaMembers } from '../shared/ollama-members.ts'
 import { optional } from '../shared/schema.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
-import { unitVector } from '../shared/vector-bytes.ts'
+import { unitVector } from '../shared/vectors.ts'
 import { missingDefaults } from './request/sampling.ts'
 import { readTimings } from './response/fields-read.ts'
 
@@ -70,14 +71,13 @@ function readRequest(body: JsonObject): EmbeddingRequest {
   const input: unknown = isOlderForm(body) ? body.prompt : body.input
   const list: unknown[] = Array.isArray(input) ? input : [input]
   const { keep_alive: keepAlive, options, dimensions, truncate } = body
-  const kept = typeof keepAlive === 'number' || typeof keepAlive === 'string' ? { keepAlive } : {}
-  const chosen = isObject(options) && Object.keys(options).length > 0 ? { options } : {}
+  const ollama = readOllamaMembers(keepAlive, isObject(options) ? options : {})
   return {
     // Ollama returns no vector for an empty text.
     inputs: list.filter((text) => typeof text === 'string').filter((text) => list.length > 1 || text !== ''),
     ...(typeof dimensions === 'number' ? { dimensions } : {}),
     ...(typeof truncate === 'boolean' ? { truncate } : {}),
-    ...(Object.keys({ ...kept, ...chosen }).length > 0 ? { ollama: { ...kept, ...chosen } } : {}),
+    ...(ollama === undefined ? {} : { ollama }),
     extras: unknownMembers(body, knownMembers),
   }
 }

@@ -229,6 +229,6 @@ export function loadAnswer(
 }
 
 /** Whether `keep_alive` is zero, in any unit, which unloads the model. */
-export function isZeroTime(keepAlive: unknown): boolean {
+export function isZeroDuration(keepAlive: unknown): boolean {
   return keepAlive === 0 || (typeof keepAlive === 'string' && /^0(ns|us|ms|s|m|h)?$/.test(keepAlive))
 }

@@ -24,7 +24,7 @@ class OllamaStream implements StreamPolicy {
   readonly #recent: Buffer[] = []
   #recentBytes = 0
 
-  note({ data }: { data: JsonObject }, state: PassthroughState): boolean {
+  filterEvent({ data }: { data: JsonObject }, state: PassthroughState): boolean {
     state.content ||= hasContent(data)
     if (data.done !== true) return true
     if (data.done_reason === '' && !state.content) state.failure = emptyAnswer(data)

@@ -23,7 +23,7 @@ import { unknownMembers } from '../shared/dropped-fields.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { optional } from '../shared/schema.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
-import { vectorFromBase64, vectorToBase64 } from '../shared/vector-bytes.ts'
+import { vectorFromBase64, vectorToBase64 } from '../shared/vectors.ts'
 
 const Tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })
 

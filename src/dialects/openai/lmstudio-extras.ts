@@ -29,7 +29,7 @@ export function withLmStudioExtras(dialect: Dialect, info: LmStudioModelInfo): D
   const { chat } = dialect
   const extras = (response: ChatResponse, context: AnswerContext): JsonObject => ({
     stats: wholeStats(response, context.elapsedMs() / 1000),
-    ...aboutModel(info),
+    ...modelMembers(info),
   })
   return {
     ...dialect,
@@ -48,7 +48,7 @@ export function withLmStudioExtras(dialect: Dialect, info: LmStudioModelInfo): D
   }
 }
 
-function aboutModel({ arch, quant, format, contextLength, version }: LmStudioModelInfo): JsonObject {
+function modelMembers({ arch, quant, format, contextLength, version }: LmStudioModelInfo): JsonObject {
   const context = contextLength > 0 ? contextLength : undefined
   return {
     model_info: present({ arch, quant, format, context_length: context }),
@@ -69,7 +69,7 @@ function wholeStats({ usage, timings, choices }: ChatResponse, elapsedSeconds: n
   })
 }
 
-interface Measured {
+interface Measurements {
   usage: Usage | undefined
   timings: Timings | undefined
   firstTokenSeconds: number | undefined
@@ -79,7 +79,7 @@ interface Measured {
   stopped: boolean
 }
 
-function statsOf(measured: Measured): JsonObject {
+function statsOf(measured: Measurements): JsonObject {
   const { usage, timings, firstTokenSeconds, generationSeconds, reason, stopped } = measured
   const { loadNs = 0, promptNs, completionNs } = timings ?? {}
   const seconds = completionNs === undefined ? generationSeconds : completionNs / 1e9
@@ -130,7 +130,7 @@ class ExtrasWriter implements ChatStreamWriter {
     }
     const text = this.#inner.write(event)
     if (event.type !== 'finish' || !text.endsWith(chunkEnd)) return text
-    const extras = JSON.stringify({ stats: this.#stats(event), ...aboutModel(this.#info) })
+    const extras = JSON.stringify({ stats: this.#stats(event), ...modelMembers(this.#info) })
     return `${text.slice(0, -chunkEnd.length)},${extras.slice(1)}\n\n`
   }
 

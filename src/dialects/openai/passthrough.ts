@@ -8,7 +8,7 @@ import type {
   PassthroughRequest,
   PassthroughState,
 } from '../../sdk/dialect.ts'
-import { failedBy } from '../shared/finish-reasons.ts'
+import { abortError } from '../shared/finish-reasons.ts'
 import { parseEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy } from '../shared/stream-filter.ts'
 import { normalizedChoice } from './request/tool-choice.ts'
@@ -48,14 +48,14 @@ class OpenaiStream implements StreamPolicy {
     this.#options = options
   }
 
-  note({ data }: { data: JsonObject }, state: PassthroughState): boolean | Buffer {
+  filterEvent({ data }: { data: JsonObject }, state: PassthroughState): boolean | Buffer {
     state.content ||= hasContent(data)
     state.usage = readUsage(data) ?? state.usage
     const choices = objectsIn(data.choices)
     for (const [position, choice] of choices.entries()) {
       if (filledTextOf(choice.finish_reason) === undefined) continue
       this.#finished.add(numberOf(choice.index) ?? position)
-      state.failure ??= failedBy(choice.finish_reason)
+      state.failure ??= abortError(choice.finish_reason)
     }
     const isPlain = choices.length > 0 || !this.#options.stripUsage || !isObject(data.usage)
     if (isPlain) this.#hasFingerprint ||= filledTextOf(data.system_fingerprint) !== undefined
@@ -75,8 +75,8 @@ class OpenaiStream implements StreamPolicy {
     if (!hasMore) return false
     const content = rest.object === 'text_completion' ? { text: '' } : { delta: {} }
     const choices = [{ index: 0, ...content, logprobs: null, finish_reason: null }]
-    const named = 'model' in rest ? { model: this.#options.model } : {}
-    return Buffer.from(`data: ${JSON.stringify({ ...rest, ...named, choices })}\n\n`)
+    const modelMember = 'model' in rest ? { model: this.#options.model } : {}
+    return Buffer.from(`data: ${JSON.stringify({ ...rest, ...modelMember, choices })}\n\n`)
   }
 
   /** Some servers never send `[DONE]`. */

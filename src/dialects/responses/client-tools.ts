@@ -38,29 +38,29 @@ export class ClientTools {
 
   /** `items`: of the input, with those of earlier turns first. */
   constructor(tools: unknown, items: readonly { item: JsonObject; path: string }[] = []) {
-    const added = items.filter(({ item }) => addsTools.has(item.type))
+    const added = items.filter(({ item }) => toolItemTypes.has(item.type))
     const groups = [{ tools, path: 'tools' }, ...added.map(({ item, path }) => groupOf(item, path))]
     const found = new Map<string, ClientTool>()
     for (const tool of groups.flatMap((group) => this.#flattened(group))) {
       const key = keyOf(tool)
       if (!found.has(key)) found.set(key, tool)
     }
-    const named = new Map<string, ClientTool>()
+    const byWireName = new Map<string, ClientTool>()
     const all = [...found.values()]
-    for (const tool of all) if (tool.namespace === undefined) named.set(tool.wireName, tool)
+    for (const tool of all) if (tool.namespace === undefined) byWireName.set(tool.wireName, tool)
     for (const tool of all) {
       if (tool.namespace === undefined) continue
-      tool.wireName = flatName(tool.namespace, tool.name, named)
-      named.set(tool.wireName, tool)
+      tool.wireName = flatName(tool.namespace, tool.name, byWireName)
+      byWireName.set(tool.wireName, tool)
     }
     this.all = all
     this.#byKey = found
-    this.#byWireName = named
+    this.#byWireName = byWireName
     this.#byName = Map.groupBy(all, ({ name }) => name)
   }
 
   /** The tool that a model calls. Some models omit the namespace. */
-  called(wireName: string): ClientTool | undefined {
+  findByWireName(wireName: string): ClientTool | undefined {
     const exact = this.#byWireName.get(wireName)
     if (exact) return exact
     const matches = this.#byName.get(wireName)
@@ -115,7 +115,7 @@ export class ClientTools {
   }
 }
 
-const addsTools: ReadonlySet<unknown> = new Set(['additional_tools', 'tool_search_output'])
+const toolItemTypes: ReadonlySet<unknown> = new Set(['additional_tools', 'tool_search_output'])
 
 function groupOf(item: JsonObject, path: string): Group {
   return { tools: Array.isArray(item.tools) ? item.tools.filter(isObject) : [], path: `${path}.tools` }
@@ -135,9 +135,9 @@ const maxNameLength = 64
 const illegalCharacter = /[^a-zA-Z0-9_-]/g
 
 function flatName(namespace: string, name: string, taken: ReadonlyMap<string, unknown>): string {
-  const whole = namespace.endsWith('__') ? namespace + name : `${namespace}__${name}`
-  const legal = whole.replace(illegalCharacter, '_')
-  if (legal === whole && whole.length <= maxNameLength && !taken.has(whole)) return whole
+  const fullName = namespace.endsWith('__') ? namespace + name : `${namespace}__${name}`
+  const legal = fullName.replace(illegalCharacter, '_')
+  if (legal === fullName && fullName.length <= maxNameLength && !taken.has(fullName)) return fullName
   const digest = createHash('sha256')
     .update(JSON.stringify([namespace, name]))
     .digest('hex')

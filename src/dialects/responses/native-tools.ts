@@ -19,8 +19,8 @@ export interface NativeTool {
   output(item: JsonObject): unknown
 }
 
-const text = { type: 'string' }
-const texts = { type: 'array', items: text }
+const string = { type: 'string' }
+const stringList = { type: 'array', items: string }
 const integer = { type: 'integer' }
 
 function objectSchema(properties: JsonObject, required: string[]): JsonObject {
@@ -37,7 +37,7 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
     {
       name: 'tool_search',
       description: 'Searches for tools that can be called afterwards.',
-      parameters: objectSchema({ query: text, limit: integer }, ['query']),
+      parameters: objectSchema({ query: string, limit: integer }, ['query']),
       callType: 'tool_search_call',
       outputType: 'tool_search_output',
       write: (args) => ({ execution: 'client', arguments: args }),
@@ -50,7 +50,9 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
     {
       name: 'local_shell',
       description: "Runs a command on the user's computer.",
-      parameters: objectSchema({ command: texts, working_directory: text, timeout_ms: integer }, ['command']),
+      parameters: objectSchema({ command: stringList, working_directory: string, timeout_ms: integer }, [
+        'command',
+      ]),
       callType: 'local_shell_call',
       outputType: 'local_shell_call_output',
       write: ({ command, env, ...args }) => ({
@@ -58,7 +60,7 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
       }),
       read: ({ action }) => {
         const { type: _type, ...args } = objectOf(action)
-        return filled(args)
+        return withoutNulls(args)
       },
       output: ({ output }) => output,
     },
@@ -68,7 +70,7 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
     {
       name: 'shell',
       description: "Runs commands in parallel in a shell on the user's computer.",
-      parameters: objectSchema({ commands: texts, timeout_ms: integer, max_output_length: integer }, [
+      parameters: objectSchema({ commands: stringList, timeout_ms: integer, max_output_length: integer }, [
         'commands',
       ]),
       callType: 'shell_call',
@@ -76,7 +78,7 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
       write: ({ commands, ...args }) => ({
         action: { timeout_ms: null, max_output_length: null, ...args, commands: listOf(commands) },
       }),
-      read: ({ action }) => filled(objectOf(action)),
+      read: ({ action }) => withoutNulls(objectOf(action)),
       output: ({ output }) => shellOutput(output),
     },
   ],
@@ -89,8 +91,8 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
       parameters: objectSchema(
         {
           type: { type: 'string', enum: ['create_file', 'update_file', 'delete_file'] },
-          path: text,
-          diff: text,
+          path: string,
+          diff: string,
         },
         ['type', 'path'],
       ),
@@ -127,8 +129,8 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
           button: { type: 'string', enum: ['left', 'right', 'wheel', 'back', 'forward'] },
           scroll_x: integer,
           scroll_y: integer,
-          keys: texts,
-          text,
+          keys: stringList,
+          text: string,
           path: { type: 'array', items: objectSchema({ x: integer, y: integer }, ['x', 'y']) },
         },
         ['type'],
@@ -169,7 +171,7 @@ function listOf(value: unknown): unknown[] {
   return value === undefined ? [] : [value]
 }
 
-function filled(members: JsonObject): JsonObject {
+function withoutNulls(members: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null))
 }
 

@@ -47,7 +47,7 @@ class ResponsesStream implements StreamPolicy {
     this.#model = model
   }
 
-  note({ name, data }: { name: string; data: JsonObject }, state: PassthroughState): boolean {
+  filterEvent({ name, data }: { name: string; data: JsonObject }, state: PassthroughState): boolean {
     if (isObject(data.response)) this.#answer = data.response
     state.content ||= name.endsWith('.delta') && filledTextOf(data.delta) !== undefined
     if (!isTerminal(name)) return true

@@ -4,7 +4,7 @@ import { isObject, parseObject, textOf } from '../../lib/json/read.ts'
  * After a tool call, Anthropic continues thinking only with reasoning that it has signed. In this dialect, the exact text and
  * its signature are carried in `encrypted_content`, which clients send back unchanged; the summary may be changed.
  */
-const mark = 'llm-router.1.'
+const prefix = 'llm-router.1.'
 
 export interface SealedReasoning {
   text: string
@@ -13,14 +13,14 @@ export interface SealedReasoning {
 
 /** Encoded, not encrypted: the client has seen the text anyway, and only Anthropic can sign it. */
 export function seal(reasoning: SealedReasoning): string {
-  return mark + Buffer.from(JSON.stringify(reasoning)).toString('base64url')
+  return prefix + Buffer.from(JSON.stringify(reasoning)).toString('base64url')
 }
 
 /** Undefined for content that the router did not encode. */
 export function unseal(content: unknown): SealedReasoning | undefined {
   const sent = textOf(content)
-  if (!sent?.startsWith(mark)) return undefined
-  const read = parseObject(Buffer.from(sent.slice(mark.length), 'base64url').toString())
+  if (!sent?.startsWith(prefix)) return undefined
+  const read = parseObject(Buffer.from(sent.slice(prefix.length), 'base64url').toString())
   const { text, signature } = isObject(read) ? read : {}
   return typeof text === 'string' && typeof signature === 'string' && signature !== ''
     ? { text, signature }

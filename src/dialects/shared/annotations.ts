@@ -1,4 +1,5 @@
-import { isObject, objectsIn } from '../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, present } from '../../lib/json/read.ts'
+import type { Citation } from '../../sdk/chat.ts'
 import type { CitedRange } from '../../sdk/content.ts'
 
 const offsetMembers = ['start_index', 'end_index', 'index'] as const
@@ -31,4 +32,32 @@ export function annotatedRange(
     return members.length === 0 ? [] : [{ path: at, members, unit: 'characters', text }]
   }
   return [...range(annotation, path), ...(isObject(nested) ? range(nested, [...path, String(type)]) : [])]
+}
+
+/**
+ * Reads annotations of OpenAI's APIs. Chat completions nest the members of a `url_citation`, responses do not. `before`: length
+ * of the response before the annotated text. Annotations of files have no address.
+ */
+export function readAnnotations(annotations: unknown, before = 0): Citation[] {
+  return objectsIn(annotations).flatMap((annotation) => {
+    if (annotation.type === 'file_citation' || annotation.type === 'container_file_citation')
+      return [present({ title: filledTextOf(annotation.filename) })]
+    if (annotation.type !== 'url_citation') return []
+    const source = isObject(annotation.url_citation) ? annotation.url_citation : annotation
+    const [start, end] = [numberOf(source.start_index), numberOf(source.end_index)]
+    return [
+      present({
+        url: filledTextOf(source.url),
+        title: filledTextOf(source.title),
+        start: start === undefined ? undefined : start + before,
+        end: end === undefined ? undefined : end + before,
+      }),
+    ]
+  })
+}
+
+/** The members of a `url_citation`, all of them required. A source without a range supports the whole text, of this length. */
+export function urlCitation(citation: Citation & { url: string }, length: number): JsonObject {
+  const { url, title = url, start = 0, end = length } = citation
+  return { url, title, start_index: start, end_index: end }
 }

@@ -5,11 +5,11 @@ import { type SamplingField, type SamplingValues, spellings } from '../../sdk/sa
 import {
   fieldNamed,
   isAbsent,
-  nameOn,
   type SamplingRow,
   type SamplingTable,
   type SamplingVeto,
-  vetoOf,
+  vetoReason,
+  wireNameOn,
 } from './sampling.ts'
 
 export interface SamplingDefaults {
@@ -74,12 +74,12 @@ function defaultMember<Field extends SamplingField>(
   const row: SamplingRow<SamplingValues[Field]> = table[field]
   if (!('names' in row)) return undefined
   const isWireName = isTopLevel && row.names.includes(name)
-  const wireName = isWireName ? name : nameOn(row, flavour)
+  const wireName = isWireName ? name : wireNameOn(row, flavour)
   if (wireName === undefined || row.names.some((other) => other !== wireName && !isAbsent(body[other])))
     return undefined
   const parsed = spellings[field].read(value)
   if (parsed === undefined) return isWireName ? { [name]: value } : undefined
-  if (vetoOf(veto, field, parsed) !== undefined) return undefined
+  if (vetoReason(veto, field, parsed) !== undefined) return undefined
   const clamped = row.range ? row.range.fit(parsed) : parsed
   if (clamped === undefined) return undefined
   if (isWireName && clamped === parsed) return { [name]: value }

@@ -1,32 +1,35 @@
 import type { ChatEvent, ChatResponse, Citation, GeneratedFile } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 
-type Dropping = Pick<AnswerContext, 'drop'>
+type DropContext = Pick<AnswerContext, 'drop'>
 
-const noPlace = "the client's API has no field for it"
+const noSuchField = "the client's API has no field for it"
 
 /** Reports a file that the client's dialect cannot carry. */
-export function dropFile({ drop }: Dropping, { mediaType }: GeneratedFile): void {
+export function dropFile({ drop }: DropContext, { mediaType }: GeneratedFile): void {
   const [kind] = mediaType.split('/')
   drop?.(
     kind === 'image' ? 'response.images' : kind === 'audio' ? 'response.audio' : 'response.files',
-    noPlace,
+    noSuchField,
   )
 }
 
 /** Reports a citation that the client's dialect cannot carry. */
-export function dropCitation({ drop }: Dropping): void {
-  drop?.('response.citations', noPlace)
+export function dropCitation({ drop }: DropContext): void {
+  drop?.('response.citations', noSuchField)
 }
 
 /** The same for an event of a stream. */
-export function dropEvent(context: Dropping, event: Extract<ChatEvent, { type: 'citation' | 'file' }>): void {
+export function dropEvent(
+  context: DropContext,
+  event: Extract<ChatEvent, { type: 'citation' | 'file' }>,
+): void {
   if (event.type === 'file') dropFile(context, event.file)
   else dropCitation(context)
 }
 
 /** The same for all files and citations of a whole response. */
-export function dropOutput({ choices }: ChatResponse, context: Dropping): void {
+export function dropOutput({ choices }: ChatResponse, context: DropContext): void {
   for (const { files = [], citations = [] } of choices) {
     for (const file of files) dropFile(context, file)
     if (citations.length > 0) dropCitation(context)
@@ -34,7 +37,10 @@ export function dropOutput({ choices }: ChatResponse, context: Dropping): void {
 }
 
 /** The citations with an address, the only ones that OpenAI and Gemini have; others are reported. */
-export function addressed(citations: readonly Citation[], context: Dropping): (Citation & { url: string })[] {
+export function citationsWithUrl(
+  citations: readonly Citation[],
+  context: DropContext,
+): (Citation & { url: string })[] {
   return citations.flatMap((citation) => {
     const { url } = citation
     if (url !== undefined) return [{ ...citation, url }]

@@ -110,7 +110,7 @@ export interface ReadReason {
 /**
  * Why an answer ended. `tool_calls` without a call becomes `stop`, because agents would wait for the call. So does an unknown
  * reason, because clients with a closed list fail on it; `unknownReason` is for the log and for dialects with free text.
- * {@link failedBy} handles the reasons of aborted answers.
+ * {@link abortError} handles the reasons of aborted answers.
  */
 export function readFinishReason(reason: unknown, calledTools: boolean): ReadReason {
   const meaning = meaningOf(reason)
@@ -121,7 +121,7 @@ export function readFinishReason(reason: unknown, calledTools: boolean): ReadRea
 }
 
 /** The error for a finish reason of an engine that aborted: such an answer is a failure, although it ended properly. */
-export function failedBy(reason: unknown): RouterError | undefined {
+export function abortError(reason: unknown): RouterError | undefined {
   if (meaningOf(reason) !== 'failed') return undefined
   return upstreamFailed('The upstream aborted the response', 'UPSTREAM_ABORTED', { finish_reason: reason })
 }

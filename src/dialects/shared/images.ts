@@ -11,6 +11,11 @@ export function readImageSource(url: string, path: string): ImagePart['source'] 
   return { kind: 'base64', mediaType: inline.mediaType || (imageTypeOf(data) ?? 'image/png'), data }
 }
 
+/** The URL of an image; base64 as a data URL. */
+export function imageUrl(source: ImagePart['source']): string {
+  return source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`
+}
+
 /** The parts of a base64 data URL (RFC 2397); `mediaType` is in lower case, and empty if there is none. */
 export function readDataUrl(url: string): { mediaType: string; data: string } | undefined {
   const head = /^data:([^;,]*)(?:;[^;,]*)*;base64,/i.exec(url.slice(0, 256))

@@ -8,22 +8,22 @@ interface TypeAndCode {
   code: string | null
 }
 
-const refused = 'invalid_request_error'
+const invalidRequest = 'invalid_request_error'
 
 /** Source: OpenAI API guides, "Error codes". The codes of 5xx errors are the router's own: OpenAI defines none. */
 const typeAndCode: Readonly<Record<ErrorKind, TypeAndCode>> = {
-  bad_request: { type: refused, code: null },
-  context_overflow: { type: refused, code: 'context_length_exceeded' },
-  auth: { type: refused, code: 'invalid_api_key' },
+  bad_request: { type: invalidRequest, code: null },
+  context_overflow: { type: invalidRequest, code: 'context_length_exceeded' },
+  auth: { type: invalidRequest, code: 'invalid_api_key' },
   forbidden: { type: 'permission_error', code: null },
-  model_not_found: { type: refused, code: 'model_not_found' },
-  not_found: { type: refused, code: null },
-  method_not_allowed: { type: refused, code: null },
-  request_timeout: { type: refused, code: null },
-  conflict: { type: refused, code: null },
-  too_large: { type: refused, code: 'request_too_large' },
-  unsupported_media_type: { type: refused, code: null },
-  unprocessable: { type: refused, code: null },
+  model_not_found: { type: invalidRequest, code: 'model_not_found' },
+  not_found: { type: invalidRequest, code: null },
+  method_not_allowed: { type: invalidRequest, code: null },
+  request_timeout: { type: invalidRequest, code: null },
+  conflict: { type: invalidRequest, code: null },
+  too_large: { type: invalidRequest, code: 'request_too_large' },
+  unsupported_media_type: { type: invalidRequest, code: null },
+  unprocessable: { type: invalidRequest, code: null },
   rate_limit: { type: 'rate_limit_error', code: 'rate_limit_exceeded' },
   overloaded: { type: 'server_error', code: 'overloaded' },
   upstream_error: { type: 'server_error', code: 'upstream_error' },

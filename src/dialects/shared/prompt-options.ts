@@ -23,8 +23,8 @@ export const bookkeepingMembers: ReadonlySet<string> = new Set([
 /** Values of `service_tier` in OpenAI's APIs besides `auto`, the default. Anthropic's member of the same name has others. */
 const openaiTiers: ReadonlySet<unknown> = new Set(['default', 'flex', 'priority', 'scale'])
 
-/** Extras that chat completions and the Responses API share, for servers that are OpenAI's. Others are reported with `why`. */
-export function openaiExtrasOn(
+/** The extras that chat completions and the Responses API share, for OpenAI's servers. Others are reported with `why`. */
+export function writeOpenaiExtras(
   { promptOptions = false }: Flavour,
   { extras }: ChatRequest,
   { drop, why }: { drop: Drop; why: string },
@@ -41,15 +41,15 @@ export function openaiExtrasOn(
   return sent
 }
 
-/** The extras that a dialect has itself. Others are rejected or reported with `why`, unless they are bookkeeping. */
-export function writeOwnExtras(
+/** The extras among the `members` of a dialect. Others are rejected or reported with `why`, unless they are bookkeeping. */
+export function writeExtras(
   extras: JsonObject,
-  { ownMembers, drop, why }: { ownMembers: ReadonlySet<string>; drop: Drop; why: string },
+  { members, drop, why }: { members: ReadonlySet<string>; drop: Drop; why: string },
 ): JsonObject {
   const sent: JsonObject = {}
   for (const [name, value] of Object.entries(extras)) {
     if (value === null || value === undefined || bookkeepingMembers.has(name)) continue
-    if (ownMembers.has(name)) {
+    if (members.has(name)) {
       sent[name] = value
       continue
     }
@@ -60,7 +60,7 @@ export function writeOwnExtras(
 }
 
 /** The prompt options that a server supports. `prompt_cache_key` is not reported: engines cache prefixes without a key. */
-export function promptOptionsOn(
+export function supportedPromptOptions(
   { promptOptions }: Flavour,
   { promptCacheKey, verbosity }: ChatRequest,
   drop: Drop,

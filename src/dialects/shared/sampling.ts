@@ -10,8 +10,8 @@ import {
 } from '../../sdk/sampling.ts'
 import type { Drop } from '../../sdk/write-options.ts'
 
-/** The same as {@link Sampling} as a mapped type, which lets the compiler relate a field to its row. */
-type Given = { readonly [Field in keyof SamplingValues]?: SamplingValues[Field] }
+/** {@link Sampling} as a mapped type, which lets the compiler relate a field to its row. */
+type MappedSampling = { readonly [Field in keyof SamplingValues]?: SamplingValues[Field] }
 
 /** Name and form of a field in a dialect. */
 export interface Carried<Value> {
@@ -35,8 +35,8 @@ interface Dropped<Value> {
 }
 
 /** A field that changes the response: the request is rejected unless the value has no effect. */
-interface Refused<Value> {
-  readonly refused: string
+interface Rejected<Value> {
+  readonly rejected: string
   readonly unless: (value: Value) => boolean
 }
 
@@ -45,7 +45,7 @@ interface PartOf {
   readonly partOf: SamplingField
 }
 
-export type SamplingRow<Value> = Carried<Value> | Dropped<Value> | Refused<Value> | PartOf
+export type SamplingRow<Value> = Carried<Value> | Dropped<Value> | Rejected<Value> | PartOf
 
 /**
  * How a dialect maps each field of {@link Sampling}; a field without a row does not compile. One table reads a
@@ -58,6 +58,12 @@ export function engineFieldsDropped<Reason extends string>(reason: Reason) {
   const row = { dropped: reason }
   return { minP: row, typicalP: row } satisfies Partial<SamplingTable>
 }
+
+/** The row of `n` for a dialect with one choice per request. */
+export const singleChoice = {
+  rejected: 'The upstream of this model returns one choice per request; n must be 1',
+  unless: (choices: number): boolean => choices <= 1,
+} satisfies SamplingRow<number>
 
 /** Why a value may not be sent although the dialect has the field: something else in the request or the model forbids it. */
 export type SamplingVeto = {
@@ -109,7 +115,7 @@ export function writeSampling(
 function writeField<Field extends SamplingField>(
   table: SamplingTable,
   field: Field,
-  sampling: Given,
+  sampling: MappedSampling,
   { flavour, drop, veto }: WriteSamplingOptions,
 ): JsonObject {
   const value: SamplingValues[Field] | undefined = sampling[field]
@@ -121,14 +127,14 @@ function writeField<Field extends SamplingField>(
   }
   if ('partOf' in row) return {}
   if ('dropped' in row) return row.unless?.(value) ? {} : report(row.dropped)
-  if ('refused' in row) {
+  if ('rejected' in row) {
     if (row.unless(value)) return {}
-    throw badRequest(row.refused, spellings[field].names[0])
+    throw badRequest(row.rejected, spellings[field].names[0])
   }
-  const name = nameOn(row, flavour)
+  const name = wireNameOn(row, flavour)
   if (name === undefined) return report(row.absent ?? unsupported)
-  const vetoReason = vetoOf(veto, field, value)
-  if (vetoReason !== undefined) return report(vetoReason)
+  const reason = vetoReason(veto, field, value)
+  if (reason !== undefined) return report(reason)
   const clamped = row.range ? row.range.fit(value) : value
   if (row.range?.why !== undefined && clamped !== value) report(row.range.why)
   const written = clamped === undefined || !row.write ? clamped : row.write(clamped, sampling)
@@ -136,7 +142,7 @@ function writeField<Field extends SamplingField>(
 }
 
 /** The wire name of a field on servers of a flavour; undefined if they lack it. */
-export function nameOn(
+export function wireNameOn(
   { names, nameFor }: Pick<Carried<unknown>, 'names' | 'nameFor'>,
   flavour: Flavour,
 ): string | undefined {
@@ -144,7 +150,7 @@ export function nameOn(
 }
 
 /** Why a value may not be sent; undefined if it may. */
-export function vetoOf<Field extends SamplingField>(
+export function vetoReason<Field extends SamplingField>(
   veto: SamplingVeto | undefined,
   field: Field,
   value: SamplingValues[Field],
@@ -162,18 +168,18 @@ export function samplingMapping(
   const row = table[field]
   if ('partOf' in row) return samplingMapping(table, row.partOf, flavour)
   if ('dropped' in row) return { dropped: row.dropped }
-  if ('refused' in row) return { refused: row.refused }
-  const name = nameOn(row, flavour)
+  if ('rejected' in row) return { refused: row.rejected }
+  const name = wireNameOn(row, flavour)
   return name === undefined ? { dropped: row.absent ?? unsupported } : { name }
 }
 
 /** The field with this name: in the table's own dialect first, then in any other. */
 export function fieldNamed(name: string, table: SamplingTable): SamplingField | undefined {
-  const own = samplingFields.find((field) => {
+  const inTable = samplingFields.find((field) => {
     const row = table[field]
     return 'names' in row && row.names.includes(name)
   })
-  return own ?? samplingFields.find((field) => spellings[field].names.includes(name))
+  return inTable ?? samplingFields.find((field) => spellings[field].names.includes(name))
 }
 
 export function isAbsent(value: unknown): value is undefined | null {

@@ -13,25 +13,28 @@ import type { Drop } from '../../sdk/write-options.ts'
 type Signer = 'gemini'
 
 /** A vendor's signature as other dialects carry it. */
-export function signedBy(signer: Signer, signature: string): string {
+export function tagSignature(signer: Signer, signature: string): string {
   return `${signer}:${signature}`
 }
 
 /** The vendor's own signature; undefined for another vendor's, which it would reject. */
-export function signatureOf(signer: Signer | 'anthropic', signature: string | undefined): string | undefined {
+export function signatureFor(
+  signer: Signer | 'anthropic',
+  signature: string | undefined,
+): string | undefined {
   const found = signature === undefined ? undefined : /^(gemini):(.*)$/s.exec(signature)
   if (signer === 'anthropic') return found ? undefined : signature
   return found?.[1] === signer ? found[2] : undefined
 }
 
 /** How the signature of another vendor than Anthropic begins. */
-export const foreignMark = 'gemini:'
+export const foreignPrefix = 'gemini:'
 
 /** Separates an id from its signature; no vendor uses it in ids. */
 const separator = '__thought_'
 
 /** The id of a call with its signature, in characters that every dialect allows in an id. */
-export function signedId({ id, signature }: Pick<ToolCall, 'id' | 'signature'>): string {
+export function writeSignedId({ id, signature }: Pick<ToolCall, 'id' | 'signature'>): string {
   return signature === undefined ? id : `${id}${separator}${Buffer.from(signature).toString('base64url')}`
 }
 
@@ -44,7 +47,7 @@ export function readSignedId(sent: string): { id: string; signature?: string } {
 }
 
 /** The signature in a call of Gemini's OpenAI endpoint, or of a proxy in front of Gemini. */
-export function signatureIn(call: JsonObject): string | undefined {
+export function readCallSignature(call: JsonObject): string | undefined {
   const { extra_content: extra, provider_specific_fields: fields } = call
   const google = isObject(extra) && isObject(extra.google) ? extra.google : undefined
   return (

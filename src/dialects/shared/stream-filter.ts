@@ -8,7 +8,7 @@ import { type Edit, setMembers } from '../../lib/json/splice.ts'
 import type { Usage } from '../../sdk/chat.ts'
 import type { ChatPassthrough, PassthroughRequest, PassthroughState } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
-import { ModelName } from './model-name.ts'
+import { ModelNameRewriter } from './model-name-rewriter.ts'
 import type { StreamEvent } from './stream-event.ts'
 import { unreadable } from './upstream-error.ts'
 
@@ -33,7 +33,7 @@ export interface StreamPolicy {
    * Updates the state from an event: content, token counts, end, failure. Returns whether the client receives the event, or
    * the bytes to send instead.
    */
-  note(event: { name: string; data: JsonObject }, state: PassthroughState): boolean | Buffer
+  filterEvent(event: { name: string; data: JsonObject }, state: PassthroughState): boolean | Buffer
   /**
    * Called if the upstream closed without an end marker. Returns the bytes that end the answer if it is complete nevertheless,
    * else undefined. `isClean`: HTTP's framing is complete and no event was truncated.
@@ -59,7 +59,7 @@ export function createStreamFilter(policy: StreamPolicy, model: string): ChatPas
 class StreamFilter implements ChatPassthrough {
   readonly state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
   readonly #policy: StreamPolicy
-  readonly #model: ModelName
+  readonly #model: ModelNameRewriter
   readonly #held = new GrowingBuffer()
   #first = true
   /** Whether the beginning of the current event has been forwarded. */
@@ -69,7 +69,7 @@ class StreamFilter implements ChatPassthrough {
 
   constructor(policy: StreamPolicy, model: string) {
     this.#policy = policy
-    this.#model = new ModelName(model, policy.modelIn, (text) => this.#marksIn(text, 0) !== 'none')
+    this.#model = new ModelNameRewriter(model, policy.modelIn, (text) => this.#marksIn(text, 0) !== 'none')
   }
 
   push(chunk: Buffer): Buffer | undefined {
@@ -79,7 +79,7 @@ class StreamFilter implements ChatPassthrough {
 
   end(isComplete = false): Buffer | undefined {
     if (this.#isOver()) return undefined
-    const tail = this.#withoutMark(this.#held.take())
+    const tail = this.#withoutByteOrderMark(this.#held.take())
     const type = this.#isPartlySent ? undefined : this.#parse(tail)?.type
     // Some servers omit the last line end. A truncated event counts as not sent.
     const isWhole = type !== undefined && type !== 'broken' && type !== 'nothing'
@@ -116,15 +116,15 @@ class StreamFilter implements ChatPassthrough {
 
   /** The fast path of most chunks: whole events, none of which must be parsed. Undefined for others. */
   #unparsed(chunk: Buffer): Buffer | undefined {
-    if (!this.#mayPass || this.#held.length > 0) return undefined
+    if (!this.#canForwardUnparsed || this.#held.length > 0) return undefined
     const text = chunk.toString('latin1')
     if (!this.#policy.framing.isWhole(text)) return undefined
-    const known = this.#model.knownLength(text)
-    return this.#marksIn(text, known) === 'none' ? this.#renamed(chunk, text, known) : undefined
+    const prefixLength = this.#model.prefixLength(text)
+    return this.#marksIn(text, prefixLength) === 'none' ? this.#renamed(chunk, text, prefixLength) : undefined
   }
 
   /** Whether events without marks are forwarded unparsed. */
-  get #mayPass(): boolean {
+  get #canForwardUnparsed(): boolean {
     return this.state.content && !this.#isPartlySent
   }
 
@@ -142,15 +142,15 @@ class StreamFilter implements ChatPassthrough {
     const ends = this.#policy.framing.ends(text)
     for (let index = 0; index < ends.length && !this.#isOver(); index++) {
       const from = at - searched
-      const mark = this.#mayPass && from >= 0 ? this.#nextMark(text, from) : from
+      const mark = this.#canForwardUnparsed && from >= 0 ? this.#nextMark(text, from) : from
       // Events before the next mark are forwarded together.
       while ((ends[index + 1] ?? Number.POSITIVE_INFINITY) <= mark) index++
       const found = ends[index] ?? text.length
       const events = bytes.subarray(at, searched + found)
       const eventsText = from >= 0 ? text.slice(from, found) : events.toString('latin1')
-      const kept = found <= mark ? this.#renamed(events, eventsText) : this.#event(events, eventsText)
-      if (kept !== events) {
-        out.push(bytes.subarray(sent, at), kept)
+      const forwarded = found <= mark ? this.#renamed(events, eventsText) : this.#event(events, eventsText)
+      if (forwarded !== events) {
+        out.push(bytes.subarray(sent, at), forwarded)
         sent = searched + found
       }
       at = searched + found
@@ -166,7 +166,7 @@ class StreamFilter implements ChatPassthrough {
 
   /** The received piece of an event that is too large to hold, without trailing line ends, which may belong to its end. */
   #piece(): Buffer | undefined {
-    const bytes = this.#withoutMark(this.#held.take())
+    const bytes = this.#withoutByteOrderMark(this.#held.take())
     let end = bytes.length
     while (end > 0 && (bytes[end - 1] === lineFeed || bytes[end - 1] === carriageReturn)) end--
     this.#held.add(bytes.subarray(end))
@@ -179,8 +179,8 @@ class StreamFilter implements ChatPassthrough {
     }
     this.#isPartlySent = true
     this.state.content = true
-    const known = this.#model.knownLength(beginning)
-    const named = this.#model.replaceKnown(piece.subarray(0, beginningBytes), beginning, known)
+    const prefixLength = this.#model.prefixLength(beginning)
+    const named = this.#model.replaceLearned(piece.subarray(0, beginningBytes), beginning, prefixLength)
     return named ? Buffer.concat([named, piece.subarray(beginningBytes)]) : piece
   }
 
@@ -190,33 +190,33 @@ class StreamFilter implements ChatPassthrough {
       this.#isPartlySent = false
       return sent
     }
-    const event = this.#withoutMark(sent)
+    const event = this.#withoutByteOrderMark(sent)
     const text = event === sent ? sentText : event.toString('latin1')
-    const known = this.#model.knownLength(text)
-    const marks = this.#marksIn(text, known)
+    const prefixLength = this.#model.prefixLength(text)
+    const marks = this.#marksIn(text, prefixLength)
     if (!this.state.content || marks === 'read') {
-      const kept = this.#read(event)
-      if (typeof kept !== 'boolean') return kept
-      if (!kept) return undefined
+      const forwarded = this.#read(event)
+      if (typeof forwarded !== 'boolean') return forwarded
+      if (!forwarded) return undefined
     } else if (marks === 'counts') {
       // Copied, because a view would keep the whole network chunk in memory.
       this.#counted = Buffer.from(event)
     }
-    return this.#renamed(event, text, known)
+    return this.#renamed(event, text, prefixLength)
   }
 
-  /** Whole events with the client's model name. `known`: the length of their known beginning. */
-  #renamed(events: Buffer, text: string, known = this.#model.knownLength(text)): Buffer {
+  /** Whole events with the client's model name. `prefixLength`: of the learned prefix. */
+  #renamed(events: Buffer, text: string, prefixLength = this.#model.prefixLength(text)): Buffer {
     const { framing } = this.#policy
-    const replaced = this.#model.replaceKnown(events, text, known)
+    const replaced = this.#model.replaceLearned(events, text, prefixLength)
     if (replaced) return replaced
     const starts = [0, ...framing.ends(text).filter((end) => end < text.length)]
     if (starts.length === 1) return this.#model.replace(events, text, framing.dataStart(text))
-    const each = starts.map((start, index) => {
+    const renamed = starts.map((start, index) => {
       const end = starts[index + 1]
       return this.#renamed(events.subarray(start, end), text.slice(start, end))
     })
-    return Buffer.concat(each)
+    return Buffer.concat(renamed)
   }
 
   /** Offset of the first mark from the beginning of an event on. */
@@ -229,13 +229,13 @@ class StreamFilter implements ChatPassthrough {
   }
 
   /**
-   * Whether an event must be parsed: at once, or at the end of the stream for its token counts. A known beginning has no
+   * Whether an event must be parsed: at once, or at the end of the stream for its token counts. A learned prefix has no
    * marks.
    */
-  #marksIn(text: string, known: number): 'read' | 'counts' | 'none' {
+  #marksIn(text: string, prefixLength: number): 'read' | 'counts' | 'none' {
     const { begin, any, read } = this.#policy.marks
-    if (known === 0 && begin.test(text)) return 'read'
-    const rest = known === 0 ? text : text.slice(known)
+    if (prefixLength === 0 && begin.test(text)) return 'read'
+    const rest = prefixLength === 0 ? text : text.slice(prefixLength)
     if (!any.test(rest)) return 'none'
     return any === read || read.test(rest) ? 'read' : 'counts'
   }
@@ -255,8 +255,8 @@ class StreamFilter implements ChatPassthrough {
       case 'data':
         if (this.#policy.readCounts?.(parsed.data)) this.#counted = undefined
         {
-          const kept = this.#policy.note(parsed, state)
-          if (kept !== true) return kept
+          const forwarded = this.#policy.filterEvent(parsed, state)
+          if (forwarded !== true) return forwarded
         }
         break
     }
@@ -281,7 +281,7 @@ class StreamFilter implements ChatPassthrough {
     return sent && this.#policy.parse(sent)
   }
 
-  #withoutMark(bytes: Buffer): Buffer {
+  #withoutByteOrderMark(bytes: Buffer): Buffer {
     const hasMark = this.#first && bytes.toString('latin1', 0, 3) === byteOrderMark
     this.#first = false
     return hasMark ? bytes.subarray(3) : bytes

@@ -16,13 +16,14 @@ export function foldSystemTurns(
   const first = leading === -1 ? messages.length : leading
   const head = messages.slice(0, first).filter((message) => message.role === 'system')
   const folded: ChatMessage[] = head.length === 0 ? [] : [joined(head)]
-  let waiting: TextPart[] = []
+  let pendingTexts: TextPart[] = []
   const flush = (): void => {
-    if (waiting.length === 0) return
+    if (pendingTexts.length === 0) return
     const last = folded.at(-1)
-    if (last?.role === 'user') folded[folded.length - 1] = { ...last, parts: [...last.parts, ...waiting] }
-    else folded.push({ role: 'user', parts: waiting })
-    waiting = []
+    if (last?.role === 'user')
+      folded[folded.length - 1] = { ...last, parts: [...last.parts, ...pendingTexts] }
+    else folded.push({ role: 'user', parts: pendingTexts })
+    pendingTexts = []
   }
   for (const message of messages.slice(first)) {
     switch (message.role) {
@@ -32,12 +33,12 @@ export function foldSystemTurns(
             'messages.system',
             'only a leading system message is supported; a later one was sent as user text',
           )
-          waiting.push({ type: 'text', text: asUserText(message) })
+          pendingTexts.push({ type: 'text', text: asUserText(message) })
         }
         break
       case 'user':
-        folded.push(withLeadingTexts(message, waiting))
-        waiting = []
+        folded.push(withLeadingTexts(message, pendingTexts))
+        pendingTexts = []
         break
       case 'assistant':
         flush()

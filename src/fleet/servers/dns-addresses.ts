@@ -26,17 +26,17 @@ export function followAddresses(
     onAddresses([host])
     return () => undefined
   }
-  const look = (): void => {
+  const resolveName = (): void => {
     lookup(host, { all: true }, (error, found) => {
       if (stopped) return
-      timer = setTimeout(look, intervalMs).unref()
+      timer = setTimeout(resolveName, intervalMs).unref()
       const usable = (error ? [] : found)
         .map(({ address }) => address)
         .filter((address) => allowLinkLocal || !isLinkLocalOrMetadata(address))
       onAddresses(usable.length === 0 ? undefined : [...new Set(usable)].sort())
     })
   }
-  look()
+  resolveName()
   return () => {
     stopped = true
     clearTimeout(timer)

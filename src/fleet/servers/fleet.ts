@@ -14,9 +14,9 @@ export interface FleetOptions extends FileSources {
 }
 
 /** Longest wait for servers that a configuration names for the first time, in milliseconds. */
-const firstAnswerMs = 3_000
+const maxFirstWaitMs = 3_000
 /** Changes within this time are reported together. */
-const quietMs = 50
+const debounceMs = 50
 
 /** The sources of the configuration, including the state of discovered servers. */
 export function followedSources(options: FleetOptions): ConfigSources {
@@ -34,7 +34,7 @@ class Fleet implements LivePart<ModelsSnapshot> {
   /** Keyed by everything that a request to the server depends on. */
   readonly #followers = new Map<string, { server: FollowedServer; follower: ServerFollower }>()
   #onChange: () => void = () => undefined
-  #quiet: NodeJS.Timeout | undefined
+  #debounce: NodeJS.Timeout | undefined
 
   constructor(options: FleetOptions) {
     this.#options = options
@@ -46,15 +46,15 @@ class Fleet implements LivePart<ModelsSnapshot> {
     const servers = followedServers(read, this.#options)
     if (servers.length === 0) return read
     const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, firstAnswerMs)
+    const timer = setTimeout(resolve, maxFirstWaitMs)
     await Promise.race([Promise.all(servers.map((server) => this.#follow(server).first)), late])
     clearTimeout(timer)
-    return { ...read, fleet: this.#known(servers) }
+    return { ...read, fleet: this.#snapshotOf(servers) }
   }
 
   update(inUse: ModelsSnapshot): ModelsSnapshot {
     const servers = followedServers(inUse, this.#options)
-    return servers.length === 0 ? inUse : { ...inUse, fleet: this.#known(servers) }
+    return servers.length === 0 ? inUse : { ...inUse, fleet: this.#snapshotOf(servers) }
   }
 
   strip({ fleet: _fleet, ...snapshot }: ModelsSnapshot): ModelsSnapshot {
@@ -76,13 +76,13 @@ class Fleet implements LivePart<ModelsSnapshot> {
 
   close(): void {
     this.#onChange = () => undefined
-    clearTimeout(this.#quiet)
+    clearTimeout(this.#debounce)
     for (const { follower } of this.#followers.values()) follower.stop()
     this.#followers.clear()
     this.#kubernetes.close()
   }
 
-  #known(servers: readonly FollowedServer[]): FleetSnapshot {
+  #snapshotOf(servers: readonly FollowedServer[]): FleetSnapshot {
     return Object.fromEntries(servers.map((server) => [server.id, this.#follow(server).endpoints]))
   }
 
@@ -116,10 +116,10 @@ class Fleet implements LivePart<ModelsSnapshot> {
   }
 
   #changed(): void {
-    this.#quiet ??= setTimeout(() => {
-      this.#quiet = undefined
+    this.#debounce ??= setTimeout(() => {
+      this.#debounce = undefined
       this.#onChange()
-    }, quietMs).unref()
+    }, debounceMs).unref()
   }
 }
 

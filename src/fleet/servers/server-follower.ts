@@ -22,13 +22,13 @@ const modelsIntervalMs = 10_000
 /** Timeout of one request for a model list, in milliseconds. */
 const listTimeoutMs = 8_000
 /** Maximum number of concurrent requests to endpoints of one server. */
-const maxAtOnce = 16
+const maxConcurrent = 16
 
 /** Follows the addresses and models of a server. An endpoint that does not respond keeps its last known models. */
 export class ServerFollower {
   readonly #server: FollowedServer
   readonly #options: FollowerOptions
-  readonly #known = new Map<string, KnownModels>()
+  readonly #knownModels = new Map<string, KnownModels>()
   readonly #stop = new AbortController()
   readonly #first = Promise.withResolvers<void>()
   readonly #stopAddresses: () => void
@@ -90,50 +90,50 @@ export class ServerFollower {
       const models = previous.get(endpoint.name)?.models
       return { ...endpoint, ...(models === undefined ? {} : { models }) }
     })
-    this.#become(endpoints)
-    for (const name of this.#known.keys())
-      if (!endpoints.some((endpoint) => keyOf(endpoint) === name)) this.#known.delete(name)
+    this.#setEndpoints(endpoints)
+    for (const name of this.#knownModels.keys())
+      if (!endpoints.some((endpoint) => keyOf(endpoint) === name)) this.#knownModels.delete(name)
     if (!this.#server.hasModels) this.#first.resolve()
     else if (endpoints.some(({ models }) => models === undefined) || this.#timer === undefined)
-      this.#askSoon()
+      this.#requestModels()
     else this.#first.resolve()
   }
 
-  #askSoon(): void {
+  #requestModels(): void {
     this.#hasNew = true
     clearTimeout(this.#timer)
-    this.#pending ??= this.#askAll()
+    this.#pending ??= this.#requestAll()
   }
 
-  async #askAll(): Promise<void> {
+  async #requestAll(): Promise<void> {
     while (this.#hasNew) {
       this.#hasNew = false
       const waiting = [...this.#endpoints]
       const ask = async (): Promise<void> => {
-        for (let next = waiting.shift(); next; next = waiting.shift()) await this.#ask(next)
+        for (let next = waiting.shift(); next; next = waiting.shift()) await this.#requestOne(next)
       }
-      await Promise.all(Array.from({ length: maxAtOnce }, ask))
+      await Promise.all(Array.from({ length: maxConcurrent }, ask))
     }
     this.#first.resolve()
     this.#pending = undefined
     if (this.#stop.signal.aborted) return
     const { dnsIntervalMs, random } = this.#options
     const intervalMs = Math.min(modelsIntervalMs, dnsIntervalMs)
-    this.#timer = setTimeout(() => this.#askSoon(), intervalMs * (0.8 + 0.4 * random())).unref()
+    this.#timer = setTimeout(() => this.#requestModels(), intervalMs * (0.8 + 0.4 * random())).unref()
   }
 
-  async #ask(endpoint: ServerEndpoint): Promise<void> {
+  async #requestOne(endpoint: ServerEndpoint): Promise<void> {
     const key = keyOf(endpoint)
-    const known = this.#known.get(key) ?? new Map()
-    this.#known.set(key, known)
+    const known = this.#knownModels.get(key) ?? new Map()
+    this.#knownModels.set(key, known)
     const { allowLinkLocal, lookup } = this.#options
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(listTimeoutMs)])
     const models = await listModels(this.#server, endpoint, known, { signal, allowLinkLocal, lookup })
     if (models === undefined || this.#stop.signal.aborted) return
-    this.#become(this.#endpoints.map((each) => (keyOf(each) === key ? { ...each, models } : each)))
+    this.#setEndpoints(this.#endpoints.map((each) => (keyOf(each) === key ? { ...each, models } : each)))
   }
 
-  #become(endpoints: readonly ServerEndpoint[]): void {
+  #setEndpoints(endpoints: readonly ServerEndpoint[]): void {
     if (isDeepStrictEqual(endpoints, this.#endpoints)) return
     this.#endpoints = endpoints
     this.#options.onChange()

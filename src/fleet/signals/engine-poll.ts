@@ -2,14 +2,14 @@ import { askEngine, type EngineAnswer, type EngineRequestOptions } from '../../r
 import { isLoadingAnswer } from '../../relay/upstream/upstream-answer.ts'
 import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
-import { type EngineQuestion, engineQuestions } from './engine-questions.ts'
+import { type EngineRequest, engineRequests } from './engine-requests.ts'
 
 /** Delay before an unsupported request is repeated, in milliseconds: the engine may have been restarted. */
-const unknownMs = 60_000
+const unsupportedMs = 60_000
 
 /** Polls one engine, and remembers which requests it does not support. */
 export class EnginePoll {
-  readonly #unknownUntil = new Map<EngineQuestion, number>()
+  readonly #unsupportedUntil = new Map<EngineRequest, number>()
   readonly #now: () => number
 
   /** `now`: monotonic milliseconds. */
@@ -18,13 +18,13 @@ export class EnginePoll {
   }
 
   /** Undefined if nothing is known. Never rejects. */
-  async ask(
+  async run(
     target: Target,
     kind: EngineKind,
     options: EngineRequestOptions,
   ): Promise<EngineSignals | undefined> {
-    const questions = engineQuestions[kind].filter(
-      (each) => (this.#unknownUntil.get(each) ?? 0) <= this.#now(),
+    const questions = engineRequests[kind].filter(
+      (each) => (this.#unsupportedUntil.get(each) ?? 0) <= this.#now(),
     )
     const root = target.rootPath ?? ''
     const answers = await Promise.all(
@@ -32,7 +32,7 @@ export class EnginePoll {
     )
     if (answers.length > 0 && answers.every(({ refused }) => refused)) {
       // Another server may be listening there the next time it accepts connections.
-      this.#unknownUntil.clear()
+      this.#unsupportedUntil.clear()
       return { state: 'down' }
     }
     if (answers.some(({ status, text }) => isLoadingAnswer(status ?? 0, text ?? '')))
@@ -40,7 +40,7 @@ export class EnginePoll {
     return merged(questions.map((question, index) => this.#read(question, answers[index])))
   }
 
-  #read(question: EngineQuestion, answer: EngineAnswer | undefined): EngineSignals | undefined {
+  #read(question: EngineRequest, answer: EngineAnswer | undefined): EngineSignals | undefined {
     const { status, text } = answer ?? {}
     if (status === undefined) return undefined
     if (status === 200 && text !== undefined) {
@@ -48,7 +48,7 @@ export class EnginePoll {
       if (signals) return signals
     }
     // llama.cpp returns 501 for endpoints that were not enabled at startup.
-    if (status < 500 || status === 501) this.#unknownUntil.set(question, this.#now() + unknownMs)
+    if (status < 500 || status === 501) this.#unsupportedUntil.set(question, this.#now() + unsupportedMs)
     return undefined
   }
 }

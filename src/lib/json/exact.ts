@@ -53,8 +53,14 @@ export function parseCarried(text: string): unknown {
 /** Like `parseObject`, but integers keep all their digits. For values that are written again as they are. */
 export function parseExactObject(text: string): JsonObject | undefined {
   const parsed = parseObject(text)
-  const exact = parsed !== undefined && holdsRounded(parsed, true, maxDepth) ? parseExact(text) : parsed
+  if (parsed === undefined || !mayRound(text)) return parsed
+  const exact = holdsRounded(parsed, true, maxDepth) ? parseExact(text) : parsed
   return isObject(exact) ? exact : parsed
+}
+
+/** Whether the text contains an integer beyond 2^53, or digits that look like one. */
+function mayRound(text: string): boolean {
+  return /\d{16}/.test(text)
 }
 
 /** Without copies, because every event of a translated stream is searched. */

@@ -5,7 +5,7 @@ import { closestName } from '../../lib/did-you-mean.ts'
 import type { Exchange } from '../../relay/exchange.ts'
 import type { ExchangeOutcome, ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { RecentRequest, UnknownModel } from '../../sdk/console/recent-requests.ts'
-import type { ActivityPart, ActivityStore, UnknownAsked } from '../../stores/activity/store.ts'
+import type { ActivityPart, ActivityStore, UnknownModelRequest } from '../../stores/activity/store.ts'
 import { openActivity } from '../../stores/choose.ts'
 import { recentRequest, shownName } from './recent-request.ts'
 import { Tally } from './tally.ts'
@@ -18,7 +18,7 @@ declare module 'fastify' {
 }
 
 /** How often a process reports, in milliseconds. */
-const everyMs = 1_000
+const reportIntervalMs = 1_000
 /** Maximum number of names per report. */
 const maxUnknown = 100
 /** Maximum number of listed requests per outcome and report. Nobody reads more, and describing all would be expensive at full load. */
@@ -32,16 +32,17 @@ export default fp(
     let ending: [ExchangeRecord, Exchange][] = []
     const listed = new Map<ExchangeOutcome, number>()
     let unlisted = 0
-    let unknown: UnknownAsked[] = []
+    let unknown: UnknownModelRequest[] = []
     let hadLoad = false
     const worker = cluster.worker?.id ?? 0
     app.exchanges.onStep((step) => {
-      if (step.type === 'attempt') tally.attempted(step.attempt)
+      if (step.type === 'attempt-ended') tally.attemptEnded(step.attempt)
     })
     app.exchanges.onEnd((record, exchange) => {
       const name = record.error?.unknownModel
-      if (name !== undefined && unknown.length < maxUnknown) unknown.push(askedInVain(app, record, name))
-      if (record.model !== undefined) tally.ended(record)
+      if (name !== undefined && unknown.length < maxUnknown)
+        unknown.push(unknownModelRequest(app, record, name))
+      if (record.model !== undefined) tally.requestEnded(record)
       else if (name === undefined && record.operation === undefined) return
       const count = listed.get(record.outcome) ?? 0
       if (count === maxListed) {
@@ -69,7 +70,7 @@ export default fp(
       unknown = []
       return part
     }
-    const store = openActivity(app, { take }, everyMs)
+    const store = openActivity(app, { take }, reportIntervalMs)
     const named = (models: UnknownModel[]): UnknownModel[] =>
       models.map((model) => ({ ...model, ...suggestion(app, model) }))
     app.decorate('activity', {
@@ -78,9 +79,9 @@ export default fp(
         const page = await store.requests(query)
         return { ...page, unknown_models: named(page.unknown_models) }
       },
-      async news(since, range) {
-        const news = await store.news(since, range)
-        return { ...news, unknown_models: named(news.unknown_models) }
+      async updates(since, range) {
+        const updates = await store.updates(since, range)
+        return { ...updates, unknown_models: named(updates.unknown_models) }
       },
     })
     app.addHook('onClose', () => store.close())
@@ -98,7 +99,11 @@ function loadOf(app: FastifyInstance): Pick<ActivityPart, 'waiting' | 'running'>
   return { waiting, running }
 }
 
-function askedInVain(app: FastifyInstance, { client }: ExchangeRecord, name: string): UnknownAsked {
+function unknownModelRequest(
+  app: FastifyInstance,
+  { client }: ExchangeRecord,
+  name: string,
+): UnknownModelRequest {
   return { name: shownName(name), client: client ?? null, exists: app.models.find(name) !== undefined }
 }
 

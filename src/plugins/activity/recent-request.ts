@@ -2,7 +2,7 @@ import { tenths } from '../../lib/numbers.ts'
 import type { Exchange } from '../../relay/exchange.ts'
 import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { TimedAttempt } from '../../relay/timeline.ts'
-import { errorWords } from '../../sdk/console/error-words.ts'
+import { errorWords, safeCodeOf } from '../../sdk/console/error-words.ts'
 import type { RecentRequest, RequestAttempt } from '../../sdk/console/recent-requests.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 
@@ -83,15 +83,10 @@ function speedOf({ usage, firstContentMs, durationMs }: ExchangeRecord): number 
 /** The same as in the log, which excludes upstream texts because they may quote a prompt. */
 function shownError(error: RouterError): { code: string; text: string } {
   const { kind, message, quotesUpstream } = error
-  const code = codeOf(error)
+  const code = safeCodeOf(error)
   const words = errorWords(code)
   const text = words === code && kind !== 'client_gone' && !quotesUpstream ? message : words
   return { code, text: text.slice(0, maxTextLength) }
-}
-
-/** Only codes of the router and of Node: an upstream's own code could contain anything. */
-function codeOf({ causeCode, code, kind }: RouterError): string {
-  return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
 }
 
 /** A name as a client sent it, made safe to show. */

@@ -15,7 +15,7 @@ export class Tally {
   }
 
   /** A request for a model has ended. */
-  ended({ outcome, usage, stream, firstContentMs }: ExchangeRecord): void {
+  requestEnded({ outcome, usage, stream, firstContentMs }: ExchangeRecord): void {
     const counts = this.#counts
     counts.requests++
     if (outcome === 'error' || outcome === 'truncated') counts.errors++
@@ -27,7 +27,7 @@ export class Tally {
       this.#firstContents.add(TimeHistogram.bucketOf(firstContentMs), 1)
   }
 
-  attempted({ target, result }: AttemptRecord): void {
+  attemptEnded({ target, result }: AttemptRecord): void {
     if (result === undefined || (result.type === 'failure' && result.verdict === 'nothing')) return
     let counts = this.#targets.get(target)
     if (!counts) {
@@ -49,7 +49,7 @@ export class Tally {
   take(): Pick<ActivityPart, 'counts' | 'firstContents' | 'targets'> {
     const part = {
       counts: this.#counts,
-      firstContents: this.#firstContents.filled(),
+      firstContents: this.#firstContents.nonEmptyBuckets(),
       targets: [...this.#targets.values()],
     }
     this.#counts = noCounts()

@@ -7,13 +7,13 @@ import {
 import { type KeptAnswer, keptAnswer } from '../../processors/cache/kept-answer.ts'
 import type { CacheOutcome } from '../../relay/exchange-record.ts'
 import { asRouterError } from '../../sdk/errors.ts'
-import { type AnswerKey, type AnswerStore, answerClock } from '../../stores/answers/store.ts'
+import { type AnswerCache, type AnswerKey, answerClock } from '../../stores/answer-cache/store.ts'
 import { Flight } from './flight.ts'
 import type { CacheRule } from './rules.ts'
 
 export interface CacheContext {
   readonly rule: CacheRule
-  readonly store: AnswerStore
+  readonly store: AnswerCache
   /** Single flight: requests in progress in this process, by cache key. */
   readonly flights: Map<string, Flight>
   /** The store was unavailable or too slow. */
@@ -28,9 +28,9 @@ export interface CacheJob<Given> {
   /** Whether an entry can be sent in the requested form. */
   fits(answer: KeptAnswer): boolean
   /** Sends an entry. */
-  give(answer: KeptAnswer): Given
+  send(answer: KeptAnswer): Given
   /** Asks the model. Calls `keep` with a response that may be stored, before its end is sent. */
-  ask(asked: { flight: Flight | undefined; keep: Keep }): Promise<Given>
+  requestModel(asked: { flight: Flight | undefined; keep: Keep }): Promise<Given>
 }
 
 /** Stores a response; undefined on a bypass. */
@@ -51,28 +51,28 @@ export class CacheFlow {
   }
 
   /** `signal` cancels the request. */
-  async through<Given>(job: CacheJob<Given>, signal: AbortSignal): Promise<Given> {
+  async run<Given>(job: CacheJob<Given>, signal: AbortSignal): Promise<Given> {
     const { flights } = this.#context
     const { exchange, headers } = this.#request
     const directives = readCacheDirectives(headers['cache-control'])
     if (directives.noStore || job.bypass !== undefined) {
-      this.#note('bypass')
-      return job.ask({ flight: undefined, keep: undefined })
+      this.#setOutcome('bypass')
+      return job.requestModel({ flight: undefined, keep: undefined })
     }
     const key = job.key()
-    if (directives.noCache || directives.maxAgeMs === 0) return this.#ask(job, key)
-    const kept = await exchange.steps.outside(this.#find(key, directives))
+    if (directives.noCache || directives.maxAgeMs === 0) return this.#requestModel(job, key)
+    const kept = await exchange.steps.awaitExternal(this.#find(key, directives))
     if (kept && job.fits(kept)) return this.#hit(job, kept)
     const running = flights.get(key.digest)
     // A follower whose leader failed asks for itself and leads nobody, so that a failure does not cascade through the followers.
     if (running) {
-      const shared = await exchange.steps.outside(running.follow(signal))
-      return shared && job.fits(shared) ? this.#hit(job, shared) : this.#ask(job, key)
+      const shared = await exchange.steps.awaitExternal(running.follow(signal))
+      return shared && job.fits(shared) ? this.#hit(job, shared) : this.#requestModel(job, key)
     }
     const flight = new Flight(signal)
     flights.set(key.digest, flight)
     try {
-      const given = await this.#ask(job, key, flight)
+      const given = await this.#requestModel(job, key, flight)
       if (signal.aborted) throw asRouterError(signal.reason)
       return given
     } finally {
@@ -84,18 +84,18 @@ export class CacheFlow {
   #hit<Given>(job: CacheJob<Given>, answer: KeptAnswer): Given {
     const { exchange, limitUse } = this.#request
     const { counts } = this.#context.rule
-    this.#note('hit')
+    this.#setOutcome('hit')
     if (counts === 'tokens') exchange.addUsage(answer.usage)
     if (counts === 'nothing') limitUse?.refuse()
     for (const [field, why] of answer.dropped ?? []) exchange.drop(field, why)
-    return job.give(answer)
+    return job.send(answer)
   }
 
-  #ask<Given>(job: CacheJob<Given>, key: AnswerKey, flight?: Flight): Promise<Given> {
+  #requestModel<Given>(job: CacheJob<Given>, key: AnswerKey, flight?: Flight): Promise<Given> {
     const { exchange } = this.#request
     const { maxEntryBytes } = this.#context.rule
-    const askedAt = answerClock()
-    this.#note('miss')
+    const requestedAt = answerClock()
+    this.#setOutcome('miss')
     const keep: Keep = (given) => {
       // Responses of fallback models and incomplete responses are not stored.
       if (exchange.answeringModel !== undefined) return
@@ -105,10 +105,10 @@ export class CacheFlow {
       const json = JSON.stringify(answer)
       if (Buffer.byteLength(json) > maxEntryBytes) return
       // Not awaited: a store executes its operations in order, so the next request finds the entry.
-      void this.#keep(key, json, askedAt)
+      void this.#keep(key, json, requestedAt)
       flight?.settle(answer)
     }
-    return job.ask({ flight, keep })
+    return job.requestModel({ flight, keep })
   }
 
   async #find(key: AnswerKey, { maxAgeMs }: CacheDirectives): Promise<KeptAnswer | undefined> {
@@ -132,13 +132,13 @@ export class CacheFlow {
   async #keep(key: AnswerKey, json: string, askedAt: number): Promise<void> {
     const { store, rule, failed } = this.#context
     try {
-      await store.keep(key, json, { ttlMs: rule.ttlMs, askedAt })
+      await store.put(key, json, { ttlMs: rule.ttlMs, requestedAt: askedAt })
     } catch (error) {
       failed(error)
     }
   }
 
-  #note(outcome: CacheOutcome): void {
+  #setOutcome(outcome: CacheOutcome): void {
     this.#request.exchange.cache = outcome
     this.#reply.header(header, outcome)
   }

@@ -12,16 +12,16 @@ export function permissionsRevision(client: ClientKey): string {
 export function followClients(app: FastifyInstance, onChanged: (client: string) => void): void {
   if (!app.config.authEnabled) return
   let known: ReadonlyMap<string, string> = new Map()
-  const look = (): void => {
+  const compare = (): void => {
     const before = known
     const enabled = app.keys.clients().filter((client) => client.enabled)
     known = new Map(enabled.map((client) => [client.id, permissionsRevision(client)]))
     for (const [id, revision] of before) if (known.get(id) !== revision) onChanged(id)
   }
   app.addHook('onReady', (done) => {
-    look()
+    compare()
     done()
   })
-  app.reload.onChange(look)
-  app.directory?.onChange(look)
+  app.reload.onChange(compare)
+  app.directory?.onChange(compare)
 }

@@ -7,7 +7,7 @@ import { AnswerDigests } from '../../processors/cache/answer-key.ts'
 import { type BypassReason, bypassReason } from '../../processors/cache/bypass.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { Model } from '../../sdk/target.ts'
-import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore } from '../../stores/answers/store.ts'
+import type { AnswerCache, AnswerFilter, AnswerKey, AnswerSizes } from '../../stores/answer-cache/store.ts'
 import { openAnswers } from '../../stores/choose.ts'
 import type { ClientName } from '../processors/compiled.ts'
 import { followClients } from './client-rights.ts'
@@ -54,10 +54,10 @@ export default fp(
     const revisions = new Revisions()
     const revisionOf = (model: Model): string => revisions.of(model)
     let rules: readonly CacheRule[] = []
-    let opened: AnswerStore | undefined
+    let opened: AnswerCache | undefined
     let failures = 0
     let processors = ''
-    const store = (): AnswerStore => (opened ??= openAnswers(app))
+    const store = (): AnswerCache => (opened ??= openAnswers(app))
     const failed = (error: unknown): void => {
       failures++
       app.log.debug(
@@ -83,7 +83,7 @@ export default fp(
         processors = processorsRevision(configured, app.config)
         const changes = revisions.changed([rulesRevision(configured), processors], models)
         if (before.length === 0 && rules.length === 0) return
-        if (before.length === 0) tellOfMemory(app)
+        if (before.length === 0) logMemoryNotice(app)
         for (const filter of changes) empty(filter)
       },
       begin(request, reply, model) {
@@ -114,7 +114,7 @@ export default fp(
 )
 
 /** With Redis configured, one might expect the entries to be stored there. */
-function tellOfMemory({ config, log }: FastifyInstance): void {
+function logMemoryNotice({ config, log }: FastifyInstance): void {
   const { redisUrl, redisHost, cacheSecret } = config
   if (redisUrl + redisHost === '' || (cacheSecret !== '' && !isGeneratedSecret(cacheSecret))) return
   log.info(

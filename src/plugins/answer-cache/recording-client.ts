@@ -111,8 +111,8 @@ class RecordingStream implements ClientStream {
     this.#stream.discard?.()
   }
 
-  breakOff(): void {
+  reset(): void {
     this.#collector.giveUp()
-    if (!this.#recording.isGone()) this.#stream.breakOff()
+    if (!this.#recording.isGone()) this.#stream.reset()
   }
 }

@@ -40,8 +40,8 @@ export function replay(
 /** The response without its id, date and durations. */
 function renewed({ chat: kept, whole, usage }: KeptAnswer, { chat: codec }: Dialect): ChatResponse {
   const chat = kept ?? codec.readResponse(parseCarried(whole ?? 'null'))
-  const { id: _id, created: _created, timings: _timings, usage: said, ...rest } = chat
-  const counted = usage ?? said
+  const { id: _id, created: _created, timings: _timings, usage: reportedUsage, ...rest } = chat
+  const counted = usage ?? reportedUsage
   return { ...rest, ...(counted ? { usage: cachedUsage(counted) } : {}) }
 }
 

@@ -6,7 +6,7 @@ import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { answerChat } from '../../relay/run/chat.ts'
 import { answerEmbedding, type ClientEmbedding, type EmbeddingAnswer } from '../../relay/run/embedding.ts'
 import type { RelayServices } from '../../relay/services.ts'
-import type { AnswerKey } from '../../stores/answers/store.ts'
+import type { AnswerKey } from '../../stores/answer-cache/store.ts'
 import { type CacheContext, CacheFlow, type CacheJob } from './cache-flow.ts'
 import { recordingClient } from './recording-client.ts'
 import { fitsForm, replay, withoutTimes } from './replay.ts'
@@ -45,8 +45,8 @@ export class RequestCache {
         return keyOf({ ...client, services, parts: [source.from, ...body] })
       },
       fits: (answer) => fitsForm(answer, client),
-      give: (answer) => replay(answer, client, end, exchange),
-      ask: ({ flight, keep }) => {
+      send: (answer) => replay(answer, client, end, exchange),
+      requestModel: ({ flight, keep }) => {
         if (!keep) return answerChat(client, end, services)
         const recording = recordingClient(end, {
           dialect,
@@ -55,16 +55,16 @@ export class RequestCache {
           tools: rule.tools,
           isGone: () => flight !== undefined && exchange.signal.aborted,
           mayKeep: () => exchange.answeringModel === undefined,
-          keep(said) {
+          keep(answer) {
             // Some dialects have only estimated token counts in streams.
-            const usage = exchange.usage ?? said.usage
-            keep({ ...said, ...(usage ? { usage } : {}) })
+            const usage = exchange.usage ?? answer.usage
+            keep({ ...answer, ...(usage ? { usage } : {}) })
           },
         })
         return answerChat(client, recording, flight ? { ...services, signal: flight.signal } : services)
       },
     }
-    return this.#flow.through(job, services.signal ?? exchange.signal)
+    return this.#flow.run(job, services.signal ?? exchange.signal)
   }
 
   /** The same for embeddings. */
@@ -75,8 +75,8 @@ export class RequestCache {
       bypass: this.#unprocessed(),
       key: () => this.#options.keyOf({ ...client, services, parts: membersOf(bytes, scan) }),
       fits: ({ whole }) => whole !== undefined,
-      give: ({ whole = '' }) => ({ body: withoutTimes(whole) }),
-      async ask({ flight, keep }) {
+      send: ({ whole = '' }) => ({ body: withoutTimes(whole) }),
+      async requestModel({ flight, keep }) {
         const answer = await answerEmbedding(
           client,
           flight ? { ...services, signal: flight.signal } : services,
@@ -89,7 +89,7 @@ export class RequestCache {
         return answer
       },
     }
-    return this.#flow.through(job, services.signal ?? exchange.signal)
+    return this.#flow.run(job, services.signal ?? exchange.signal)
   }
 
   /** A request that a failed processor let pass may be unmasked, so its response is not stored. */

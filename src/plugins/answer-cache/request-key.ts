@@ -5,7 +5,7 @@ import type { RelayServices } from '../../relay/services.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { allTargets, type Model } from '../../sdk/target.ts'
-import type { AnswerKey } from '../../stores/answers/store.ts'
+import type { AnswerKey } from '../../stores/answer-cache/store.ts'
 import { permissionsRevision } from './client-rights.ts'
 import type { CacheRule } from './rules.ts'
 

@@ -136,7 +136,7 @@ function pathParameters(route: DocumentedRoute, shared: Shared): Json[] {
     required: true,
     description: route.docs.path?.[name]?.description ?? 'Part of the path',
     schema: { type: 'string' },
-    ...given(pathExample(route, name, shared)),
+    ...exampleMember(pathExample(route, name, shared)),
   }))
 }
 
@@ -167,15 +167,18 @@ function requestBody({ body, docs }: DocumentedRoute, shared: Shared): Json | un
   const { form } = docs
   const example = bodyExample(docs, shared)
   if (form)
-    return { required: true, content: { [form.type]: { schema: plain(form.schema), ...given(example) } } }
+    return {
+      required: true,
+      content: { [form.type]: { schema: plain(form.schema), ...exampleMember(example) } },
+    }
   if (!body) return undefined
   const schema = reference(shared, body, `${camelCase(docs.id)}Request`, () =>
     docs.operations && docs.path === undefined ? withModel(body) : body,
   )
-  return { required: true, content: { 'application/json': { schema, ...given(example) } } }
+  return { required: true, content: { 'application/json': { schema, ...exampleMember(example) } } }
 }
 
-function given(example: unknown): Json {
+function exampleMember(example: unknown): Json {
   return example === undefined ? {} : { example }
 }
 

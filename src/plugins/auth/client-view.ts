@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
 
-export type Responses = Pick<ResponseStore, 'announce' | 'find' | 'keep' | 'remove'>
+export type Responses = Pick<ResponseStore, 'announce' | 'find' | 'put' | 'remove'>
 export type Models = Pick<FastifyInstance['models'], 'listed' | 'find' | 'findLoosely'>
 
 /**
@@ -32,7 +32,7 @@ export function ownedResponses(store: Responses, client: string): Responses {
   return {
     ...(store.announce ? { announce: async (id: string) => store.announce?.(own(id)) } : {}),
     find: (id) => store.find(own(id)),
-    keep: (id, stored) => store.keep(own(id), stored),
+    put: (id, stored) => store.put(own(id), stored),
     remove: (id) => store.remove(own(id)),
   }
 }

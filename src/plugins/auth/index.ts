@@ -11,9 +11,10 @@ import { type Models, mayUseModel, modelsOf, ownedResponses, type Responses } fr
 import { directoryKeys } from './directory-keys.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
+import { createLiveView, type View } from './live-view.ts'
 import { openIdConnect } from './oidc/index.ts'
 import type { OidcSignIn } from './oidc/sign-in.ts'
-import { administrator, operatorTest, requireProof, withAdminKey } from './operator-proof.ts'
+import { administrator, createOperatorCheck, requireOperatorKey, withAdminKey } from './operator-proof.ts'
 import { publicPaths } from './public-paths.ts'
 import { noUse, type QuestionCost, type QuestionUse } from './question-use.ts'
 import type { UpstreamCost } from './request-cost.ts'
@@ -23,7 +24,6 @@ import type { Session, Sessions } from './sessions/sessions.ts'
 import { signInPage } from './sessions/sign-in-page.ts'
 import { checkTokenCap } from './token-cap.ts'
 import { type LimitLeft, type UseLimits, useLimits } from './use-limits.ts'
-import { type View, watchers } from './watchers.ts'
 
 /** Permissions of a request's client. Without authentication, everything is permitted. */
 interface Rights {
@@ -37,9 +37,9 @@ interface Rights {
   /** Whether the request carries an operator key, with client authentication or without. */
   isOperator(request: FastifyRequest, reply: FastifyReply): boolean
   /** Returns a function that returns what a long-running request may currently see. */
-  watcher(request: FastifyRequest, reply: FastifyReply): () => View
+  liveView(request: FastifyRequest, reply: FastifyReply): () => View
   /** Throws 403 for a key without any surface that can use models. */
-  checkAsking(request: FastifyRequest): void
+  requireModelAccess(request: FastifyRequest): void
   /** Remaining limits of the request's client and its groups. */
   limitsLeft(request: FastifyRequest): Promise<LimitLeft[]>
   /**
@@ -90,7 +90,7 @@ export default fp(
     let beginQuestion: Rights['beginQuestion'] = async () => noUse
     let limitsLeft: (client: ClientKey) => Promise<LimitLeft[]> = async () => []
     let isOperator: Rights['isOperator'] = () => false
-    let watcher: Rights['watcher'] = () => () => 'viewer'
+    let liveView: Rights['liveView'] = () => () => 'viewer'
     const isPublic = app.config.authEnabled ? publicPaths(app) : () => true
     app.decorate('rights', {
       isPublic,
@@ -99,9 +99,9 @@ export default fp(
       mayUse: (client, model) => mayUseModel(app, client, model),
       responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
       isOperator: (request, reply) => isOperator(request, reply),
-      watcher: (request, reply) => watcher(request, reply),
-      checkAsking: ({ client }) => {
-        if (client && app.config.authEnabled && !asksModels(client)) throw notAllowed()
+      liveView: (request, reply) => liveView(request, reply),
+      requireModelAccess: ({ client }) => {
+        if (client && app.config.authEnabled && !canUseModels(client)) throw notAllowed()
       },
       limitsLeft: async ({ client }) => (client ? limitsLeft(client) : []),
       beginQuestion: (request, cost) => beginQuestion(request, cost),
@@ -115,19 +115,19 @@ export default fp(
     const { oidc, tokenLogin } = await openIdConnect(app, { sessions, keys: clientKeys ?? noKeys })
     app.decorate('oidc', oidc)
     const authenticate = createAuthenticator(app, { keys, sessions, tokenLogin })
-    isOperator = operatorTest(
+    isOperator = createOperatorCheck(
       authenticate,
       (request) => presentedKey(request.headers) !== undefined || usesSession(request, sessions),
     )
     const operators = isOperator
-    watcher = watchers({ keys, sessions, tokenLogin, isOperator: operators })
-    if (!clientKeys && app.config.adminKey !== '') tellOperators(app, keys)
+    liveView = createLiveView({ keys, sessions, tokenLogin, isOperator: operators })
+    if (!clientKeys && app.config.adminKey !== '') showRouteToOperators(app, keys)
     if (clientKeys) {
       const limits = useLimits(app)
       limitsLeft = limits.left
       beginQuestion = requireKeys(app, { keys: clientKeys, isPublic, authenticate, limits })
     }
-    requireProof(app, keys, authenticate)
+    requireOperatorKey(app, keys, authenticate)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory', 'console'] },
 )
@@ -136,7 +136,7 @@ export default fp(
  * Without client keys, a request with the operator key gets the route headers. Clients may send any key then, so another key is
  * not a failed login.
  */
-function tellOperators(app: FastifyInstance, keys: Keys): void {
+function showRouteToOperators(app: FastifyInstance, keys: Keys): void {
   app.addHook('onRequest', ({ headers, exchange }, _reply, next) => {
     const key = presentedKey(headers)
     if (key !== undefined && keys.find(key).error === undefined) exchange.showsRoute = true
@@ -203,7 +203,7 @@ function requireKeys(
     if (surface === 'operator' && !hasRole(client, neededRole(request.method, request.routeOptions.config)))
       return notAllowed()
     if (surface !== undefined && !client.surfaces.has(surface)) return notAllowed()
-    if (client.mayCall && asksModel(request) && !client.mayCall(pathOf(request))) return notAllowed()
+    if (client.mayCall && isModelRequest(request) && !client.mayCall(pathOf(request))) return notAllowed()
     return client
   }
   // Runs before everything except the exchange, which counts the request, so that a rejected client is not asked for
@@ -250,7 +250,7 @@ function requireKeys(
     // A request may make calls for hours, so each one is checked against the current state of the key.
     const now = client.id === administrator.id ? client : keys.clients().find(({ id }) => id === client.id)
     if (!now?.enabled || (now.expiresAt !== undefined && now.expiresAt <= Date.now())) throw noLongerValid()
-    if (!asksModels(now)) throw notAllowed()
+    if (!canUseModels(now)) throw notAllowed()
     if (!mayUseModel(app, now, cost.model)) throw modelNotFound(cost.model)
     return now.limits ? limits.begin(now, now.limits, request, cost) : noUse
   }
@@ -267,12 +267,12 @@ function pathOf({ originalUrl, server }: FastifyRequest): string {
 }
 
 /** Endpoint lists restrict operations; clients that may use one may also read model lists. */
-function asksModel({ method }: FastifyRequest): boolean {
+function isModelRequest({ method }: FastifyRequest): boolean {
   return method === 'POST'
 }
 
 /** Whether the key permits more than operating the router. */
-function asksModels({ surfaces }: ClientKey): boolean {
+function canUseModels({ surfaces }: ClientKey): boolean {
   return surfaces.size > 1 || (surfaces.size === 1 && !surfaces.has('operator'))
 }
 

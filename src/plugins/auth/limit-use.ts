@@ -60,7 +60,7 @@ export class LimitUse {
     const { tokens: limit } = limited.limits
     const cost = costOf(request)
     this.#cost = cost
-    if (!cost.asksModel) return { ...limited, tokens: 0, requests: 1, slots: 1 }
+    if (!cost.usesModel) return { ...limited, tokens: 0, requests: 1, slots: 1 }
     if (limit !== undefined && cost.answers > 0) {
       const each = Math.min(sizes.expected(limited.key, model, limit), cost.maxTokens)
       this.#expectedTokens = Math.ceil(each * cost.answers)
@@ -73,7 +73,7 @@ export class LimitUse {
     const reserving = this.#options.store.reserve(demand)
     this.#reserving = reserving
     const reservation = await reserving
-    this.#refused = reservation.refusedBy !== undefined
+    this.#refused = reservation.rejectedBy !== undefined
     this.#slots = reservation.slots
     return reservation
   }
@@ -127,11 +127,11 @@ export class LimitUse {
     const { error, sentAt, bookedTokens } = exchange
     // The client has received less of a blocked response than was generated.
     const cutBytes = exchange.processed?.cutBytes
-    const end = error === undefined ? 'well' : error.kind === 'client_gone' ? 'left' : 'error'
+    const end = error === undefined ? 'success' : error.kind === 'client_gone' ? 'disconnected' : 'error'
     const received = body instanceof Readable ? uploadTokens(exchange.receivedBytes) : promptTokens
     const spent = spentTokens({
       usage: exchange.usage,
-      end: cutBytes === undefined ? end : 'left',
+      end: cutBytes === undefined ? end : 'disconnected',
       generates: answers > 0,
       stream: exchange.stream,
       promptTokens: received + textTokens(this.#addedBytes),
@@ -164,7 +164,7 @@ export interface Spending {
   /** As counted upstream, as far as received. */
   usage: Usage | undefined
   /** How the request ended: successfully, with an error, or because the client disconnected. */
-  end: 'well' | 'error' | 'left'
+  end: 'success' | 'error' | 'disconnected'
   /** Whether a model generates the response. */
   generates: boolean
   /** Whether the response is streamed to the client. */
@@ -191,7 +191,7 @@ export const writtenPerSecond = 50
  */
 export function spentTokens(spending: Spending): number {
   const { usage, end, sinceSentMs, answerBytes, promptTokens, generates } = spending
-  if (usage && end === 'well') return usage.promptTokens + usage.completionTokens
+  if (usage && end === 'success') return usage.promptTokens + usage.completionTokens
   const counted = (usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0)
   if (sinceSentMs === undefined || (end === 'error' && answerBytes === 0)) return counted
   const prompt = usage?.promptTokens && generates ? usage.promptTokens : promptTokens
@@ -202,7 +202,7 @@ export function spentTokens(spending: Spending): number {
 /** Estimated tokens of a response without an upstream count. */
 function writtenTokens({ end, stream, answerBytes, expectedTokens }: Spending, sinceSentMs: number): number {
   if (stream) return Math.ceil(answerBytes / bytesPerStreamedToken)
-  if (end === 'well') return textTokens(answerBytes)
+  if (end === 'success') return textTokens(answerBytes)
   // The client disconnected during generation, so the progress is unknown.
   return Math.min(expectedTokens, Math.ceil((sinceSentMs * writtenPerSecond) / 1000))
 }

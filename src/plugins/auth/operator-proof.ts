@@ -22,9 +22,9 @@ export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
 }
 
 /** Requires an operator key on every route that changes the router, regardless of the configuration. */
-export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Authenticator): void {
+export function requireOperatorKey(app: FastifyInstance, keys: Keys, authenticate: Authenticator): void {
   const hasOthers = app.config.oidcIssuer !== ''
-  const prove: onRequestHookHandler = (request, reply, next) => {
+  const checkOperator: onRequestHookHandler = (request, reply, next) => {
     const role = neededRole(request.method, request.routeOptions.config)
     if (!hasOthers && !keys.clients().some((client) => hasRole(client, role))) return next(noOperatorKey())
     reply.header('cache-control', 'no-store')
@@ -37,9 +37,9 @@ export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Aut
   app.addHook('onRoute', (route) => {
     if (![route.method].flat().some((method) => needsOperatorKey(method, route.config))) return
     // Runs before the route's own hook, which may reply.
-    route.onRequest = [prove, ...[route.onRequest ?? []].flat()]
+    route.onRequest = [checkOperator, ...[route.onRequest ?? []].flat()]
     // Again once the body has arrived: its sender can withhold it until long after the key was revoked.
-    route.preValidation = [prove, ...[route.preValidation ?? []].flat()]
+    route.preValidation = [checkOperator, ...[route.preValidation ?? []].flat()]
   })
 }
 
@@ -47,7 +47,10 @@ export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Aut
  * Returns a function that checks whether a request has an operator key or an operator's session. An invalid
  * key counts as a failed login.
  */
-export function operatorTest(authenticate: Authenticator, isSent: (request: FastifyRequest) => boolean) {
+export function createOperatorCheck(
+  authenticate: Authenticator,
+  isSent: (request: FastifyRequest) => boolean,
+) {
   return (request: FastifyRequest, reply: FastifyReply): boolean => {
     if (request.client) return hasRole(request.client, 'operator')
     if (!isSent(request)) return false

@@ -64,7 +64,7 @@ export class LimitedQuestion implements QuestionUse {
     const tokens = limited.limits.tokens === undefined ? 0 : this.#promptTokens + this.#expectedTokens
     try {
       const reservation = await store.reserve({ ...limited, tokens, requests: 1, slots: 1 })
-      if (reservation.refusedBy !== undefined) await this.#undo()
+      if (reservation.rejectedBy !== undefined) await this.#undo()
       return reservation
     } catch (error) {
       await this.#undo()
@@ -77,10 +77,10 @@ export class LimitedQuestion implements QuestionUse {
     this.#ended = true
     const { store, sizes, limited, cost } = this.#options
     const { model, maxTokens = Number.POSITIVE_INFINITY } = cost
-    const hasLeft = thrown !== undefined && asRouterError(thrown).kind === 'client_gone'
+    const isDisconnected = thrown !== undefined && asRouterError(thrown).kind === 'client_gone'
     const tokens = spentTokens({
       usage,
-      end: thrown === undefined ? 'well' : hasLeft ? 'left' : 'error',
+      end: thrown === undefined ? 'success' : isDisconnected ? 'disconnected' : 'error',
       generates: true,
       stream: false,
       promptTokens: this.#promptTokens,

@@ -19,7 +19,7 @@ export interface UpstreamCost {
 /** Expected cost of a request for its key. */
 export interface RequestCost {
   /** Whether the route uses a model. */
-  asksModel: boolean
+  usesModel: boolean
   /** Number of requests it counts for, at least 1. */
   requests: number
   /** Upstream requests that would run concurrently, at least 1. */
@@ -44,7 +44,7 @@ export function costOf(request: FastifyRequest): RequestCost {
   const isGenerating = operations?.some((operation) => generating.has(operation)) ?? true
   return {
     // Routes of extensions need no docs.
-    asksModel: !request.is404 && (!docs || operations !== undefined),
+    usesModel: !request.is404 && (!docs || operations !== undefined),
     requests,
     atOnce: own?.atOnce ?? 1,
     promptTokens: own ? textTokens(own.promptBytes) : promptTokensOf(request),

@@ -5,10 +5,11 @@ import { RouterError } from '../../sdk/errors.ts'
 import { openLimits } from '../../stores/choose.ts'
 import {
   type LimitDecision,
-  type Limited,
   type LimitedRequest,
+  type LimitKind,
   limitWindowMs,
 } from '../../stores/limits/store.ts'
+import { requestedModel } from '../models/requested-model.ts'
 import { AnswerSizes } from './answer-sizes.ts'
 import { groupScope } from './directory-keys.ts'
 import { LimitUse } from './limit-use.ts'
@@ -74,10 +75,10 @@ export function useLimits(app: FastifyInstance): UseLimits {
       await request.limitUse?.handOver()
       const limited = limitedRequestOf(client, limits)
       const verdict = await store.admit(limited)
-      if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
+      if (verdict.rejectedBy !== undefined) throw refusal(verdict.rejectedBy, verdict)
       const use = new LimitedQuestion({ store, sizes, limited, cost })
       const reservation = await use.reserve()
-      if (reservation.refusedBy !== undefined) throw refusal(reservation.refusedBy, reservation)
+      if (reservation.rejectedBy !== undefined) throw refusal(reservation.rejectedBy, reservation)
       return use
     },
     async admit(client, limits, request, reply) {
@@ -90,14 +91,14 @@ export function useLimits(app: FastifyInstance): UseLimits {
       })
       const verdict = await store.admit(limited)
       setLimitHeaders(app, verdict, limits, reply)
-      if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
+      if (verdict.rejectedBy !== undefined) throw refusal(verdict.rejectedBy, verdict)
       request.limitUse = use
       // Also runs if the client has disconnected meanwhile.
       void closed.promise.then((settle) => settle())
     },
     async reserve(use, request, reply) {
       if (use.hasEnded) return
-      const demand = use.demand(modelNamed(app, request))
+      const demand = use.demand(requestedModel(app, request))
       const { limits } = use.limited
       if (limits.requests !== undefined && demand.requests > limits.requests) {
         use.refuse()
@@ -105,7 +106,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
       }
       const verdict = await use.reserve(demand)
       setLimitHeaders(app, verdict, limits, reply)
-      if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
+      if (verdict.rejectedBy !== undefined) throw refusal(verdict.rejectedBy, verdict)
     },
   }
 }
@@ -125,20 +126,13 @@ function setLimitHeaders(
   reply.headers(limitHeaders(app.errorDialectOf(reply.request), verdict, limits))
 }
 
-/** Alias of the requested model; undefined if the name is unknown. */
-function modelNamed(app: FastifyInstance, request: FastifyRequest): string | undefined {
-  const { model, model_name: olderName }: Record<string, unknown> = Object(request.body)
-  const name = model ?? olderName
-  return typeof name === 'string' ? app.rights.models(request).findLoosely(name)?.alias : undefined
-}
-
-const words: Readonly<Record<Limited, { what: string; causeCode: string }>> = {
+const words: Readonly<Record<LimitKind, { what: string; causeCode: string }>> = {
   concurrent: { what: 'concurrent requests', causeCode: 'KEY_CONCURRENT' },
   requests: { what: 'requests per minute', causeCode: 'KEY_REQUESTS' },
   tokens: { what: 'tokens per minute', causeCode: 'KEY_TOKENS' },
 }
 
-function refusal(limited: Limited, { waitMs }: LimitDecision): RouterError {
+function refusal(limited: LimitKind, { waitMs }: LimitDecision): RouterError {
   const { what, causeCode } = words[limited]
   return new RouterError('rate_limit', `This key has reached its limit of ${what}`, {
     code: 'rate_limit_exceeded',

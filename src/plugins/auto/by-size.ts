@@ -1,7 +1,7 @@
 import { type AutoModelEntry, type Intent, intents } from '../../config/auto/schema.ts'
 
 /** Words and phrases that indicate an intent, in English and Polish. */
-const known: Readonly<Record<Intent, readonly string[]>> = {
+const intentWords: Readonly<Record<Intent, readonly string[]>> = {
   code: [
     'code',
     'function',
@@ -97,7 +97,7 @@ const known: Readonly<Record<Intent, readonly string[]>> = {
 }
 
 /** Patterns of code and formulas. Each weighs as much as several words. */
-const signs: Readonly<Partial<Record<Intent, readonly RegExp[]>>> = {
+const intentPatterns: Readonly<Partial<Record<Intent, readonly RegExp[]>>> = {
   code: [
     /```/,
     /\bdef \w+\(/,
@@ -108,7 +108,7 @@ const signs: Readonly<Partial<Record<Intent, readonly RegExp[]>>> = {
   math: [/\d\s*[+*/^=]\s*\d/, /\\(?:frac|int|sum)\b/, /[∫∑√≤≥≠]/],
 }
 
-const signWeight = 3
+const patternWeight = 3
 const defaultThresholds = [25, 150] as const
 
 export interface SizeChoice {
@@ -157,8 +157,8 @@ function intentOf(text: string, own: OwnWords): Intent | undefined {
   for (const intent of intents) {
     const further: readonly string[] = own[intent] ?? []
     const score =
-      [...known[intent], ...further].reduce((sum, phrase) => sum + weightIn(words, phrase), 0) +
-      (signs[intent] ?? []).filter((sign) => sign.test(text)).length * signWeight
+      [...intentWords[intent], ...further].reduce((sum, phrase) => sum + weightIn(words, phrase), 0) +
+      (intentPatterns[intent] ?? []).filter((sign) => sign.test(text)).length * patternWeight
     if (score > most) [best, most] = [intent, score]
   }
   return best

@@ -18,9 +18,9 @@ export function candidatesFor(
   app: FastifyInstance,
   models: readonly Model[],
   facts: AutoFacts,
-  asked: readonly string[],
+  requested: readonly string[],
 ): Candidate[] {
-  const wanted = operations.filter((operation) => asked.includes(operation))
+  const wanted = operations.filter((operation) => requested.includes(operation))
   return models.map((model) => ({ model, excluded: reason(app, model, facts, wanted) }))
 }
 

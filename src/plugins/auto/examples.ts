@@ -7,7 +7,7 @@ export interface Nearest {
   readonly example: number
 }
 
-interface Known {
+interface EmbeddedExample {
   readonly model: string
   readonly example: number
   readonly vector: Float32Array
@@ -18,7 +18,7 @@ type Embed = (texts: readonly string[]) => Promise<Float32Array[]>
 /** Example prompts and their embeddings, which are computed on first use. */
 export class Examples {
   readonly #texts: readonly { model: string; example: number; text: string }[]
-  #vectors: Promise<readonly Known[]> | undefined
+  #vectors: Promise<readonly EmbeddedExample[]> | undefined
 
   constructor(examples: Readonly<Record<string, readonly string[]>>) {
     this.#texts = Object.entries(examples).flatMap(([model, texts]) =>
@@ -53,9 +53,9 @@ export class Examples {
     return best
   }
 
-  async #embedded(embed: Embed): Promise<readonly Known[]> {
+  async #embedded(embed: Embed): Promise<readonly EmbeddedExample[]> {
     const vectors = await embed(this.#texts.map(({ text }) => text))
-    return this.#texts.flatMap(({ model, example }, index): Known[] => {
+    return this.#texts.flatMap(({ model, example }, index): EmbeddedExample[] => {
       const vector = vectors[index]
       return vector ? [{ model, example, vector }] : []
     })

@@ -28,9 +28,10 @@ export interface AutoFacts {
 export function factsOfRequest(app: FastifyInstance, request: FastifyRequest, dialect?: string): AutoFacts {
   const { rawBody, headers } = request
   const body: Record<string, unknown> = rawBody?.whole() ?? Object(request.body)
-  const spoken = dialectOf(app, request, body, dialect)
-  const features = spoken ? featureNames(traitsOfBody(spoken, body, undefined).features) : []
-  const words = (spoken && wordsIn(() => spoken.chat.readRequest(body, false))) ?? wordsOfStrings(body)
+  const dialectOfBody = dialectOf(app, request, body, dialect)
+  const features = dialectOfBody ? featureNames(traitsOfBody(dialectOfBody, body, undefined).features) : []
+  const words =
+    (dialectOfBody && wordsIn(() => dialectOfBody.chat.readRequest(body, false))) ?? wordsOfStrings(body)
   return {
     ...words,
     features: new Set(features),
@@ -82,8 +83,8 @@ function wordsIn(read: () => ChatRequest): Words | undefined {
 function wordsOfChat({ messages }: ChatRequest): Words {
   const textOf = ({ parts }: ChatRequest['messages'][number]): string =>
     parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
-  const said = messages.filter(({ role }) => role === 'user').map(textOf)
-  const spoken = said.filter((text) => text.trim() !== '')
+  const userTexts = messages.filter(({ role }) => role === 'user').map(textOf)
+  const spoken = userTexts.filter((text) => text.trim() !== '')
   const system = messages.filter(({ role }) => role === 'system').map(textOf)
   return {
     text: spoken.at(-1) ?? '',
@@ -94,7 +95,13 @@ function wordsOfChat({ messages }: ChatRequest): Words {
 }
 
 /** Members that contain no user text. */
-const others: ReadonlySet<string> = new Set(['model', 'model_name', 'language', 'system_prompt', 'prompt'])
+const nonTextMembers: ReadonlySet<string> = new Set([
+  'model',
+  'model_name',
+  'language',
+  'system_prompt',
+  'prompt',
+])
 
 function wordsOfStrings(body: Readonly<Record<string, unknown>>): Words {
   const strings: string[] = []
@@ -103,7 +110,7 @@ function wordsOfStrings(body: Readonly<Record<string, unknown>>): Words {
     else if (Array.isArray(value)) value.forEach(collect)
     else if (isObject(value)) Object.values(value).forEach(collect)
   }
-  for (const [name, value] of Object.entries(body)) if (!others.has(name)) collect(value)
+  for (const [name, value] of Object.entries(body)) if (!nonTextMembers.has(name)) collect(value)
   const history = body.historical_messages
   return {
     text: strings.at(-1) ?? '',

@@ -5,6 +5,7 @@ import type { AutoModelEntry } from '../../config/auto/schema.ts'
 import type { Model } from '../../sdk/target.ts'
 import { clientAddress } from '../auth/client-address.ts'
 import { type Models, modelsOf } from '../auth/client-view.ts'
+import { requestedName } from '../models/requested-model.ts'
 import type { ClientName } from '../processors/compiled.ts'
 import { autoModels, isAuto } from './auto-models.ts'
 import { candidatesFor } from './candidates.ts'
@@ -18,7 +19,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     auto: {
       /** Whether a name refers to `auto`: it is configured, and no model has this name. */
-      isMeant(name: unknown): boolean
+      appliesTo(name: unknown): boolean
       /** Dry run: chooses a model for the chat in the body of a request, as if sent by this client. Undefined if there is none. */
       explain(
         request: FastifyRequest,
@@ -26,7 +27,7 @@ declare module 'fastify' {
         clientId: string | undefined,
       ): Promise<AutoChoice | undefined>
       /** Chooses a model for the request and sets `autoChoice`, unless the client may use none. */
-      choose(request: FastifyRequest, facts: AutoFacts, asked: readonly string[]): Promise<void>
+      choose(request: FastifyRequest, facts: AutoFacts, operations: readonly string[]): Promise<void>
     }
   }
   interface FastifyRequest {
@@ -39,7 +40,7 @@ interface AutoQuery {
   readonly request: FastifyRequest
   readonly facts: AutoFacts
   /** Operations of which the model must support at least one. */
-  readonly asked: readonly string[]
+  readonly operations: readonly string[]
   readonly models: Pick<Models, 'find'>
   readonly client: ClientName | undefined
   /** The model that the conversation used so far. */
@@ -62,13 +63,13 @@ const examplesMs = 60_000
 /** The model `auto`: chooses a model for each request for it, before limits and budgets are checked. */
 export default fp(
   (app, _options, done) => {
-    let kept: State | undefined
+    let state: State | undefined
     const stateOf = (entry: AutoModelEntry): State => {
-      if (kept?.entry !== entry) {
+      if (state?.entry !== entry) {
         const examples = new Examples(entry.examples ?? {})
-        kept = { entry, examples, trials: new Trials(), conversations: new Conversations() }
+        state = { entry, examples, trials: new Trials(), conversations: new Conversations() }
       }
-      return kept
+      return state
     }
     const chosen = async (query: AutoQuery): Promise<AutoChoice | undefined> => {
       const { autoModel: entry } = app.models.loading()
@@ -76,7 +77,7 @@ export default fp(
       const { facts, request, client } = query
       const { examples, trials } = stateOf(entry)
       const permitted = autoModels(query.models, entry.models)
-      const candidates = candidatesFor(app, permitted, facts, query.asked).map(({ model, excluded }) => {
+      const candidates = candidatesFor(app, permitted, facts, query.operations).map(({ model, excluded }) => {
         const isUsedUp = client !== undefined && app.budgets.isUsedUp(client.id, model.alias)
         return { model, excluded: excluded ?? (isUsedUp ? 'budget used up' : undefined) }
       })
@@ -102,16 +103,16 @@ export default fp(
     }
     app.decorateRequest('autoChoice', undefined)
     app.decorate('auto', {
-      isMeant: (name) =>
+      appliesTo: (name) =>
         isAuto(name) && app.models.loading().autoModel !== undefined && !app.models.findLoosely(autoName),
       explain(request, dialect, clientId) {
         const client = app.keys.clients().find(({ id }) => id === clientId)
         const models = client?.models ? modelsOf(app, client) : app.models
         const named = clientId === undefined ? undefined : { id: clientId, group: client?.group }
         const facts = factsOfRequest(app, request, dialect)
-        return chosen({ request, facts, asked: ['chat'], models, client: named })
+        return chosen({ request, facts, operations: ['chat'], models, client: named })
       },
-      async choose(request, facts, asked) {
+      async choose(request, facts, operations) {
         const { autoModel: entry } = app.models.loading()
         if (!entry) return
         const { client, exchange } = request
@@ -122,7 +123,7 @@ export default fp(
         const isKnown = isSticky && (facts.continues || facts.session !== undefined)
         const previous = isKnown ? conversations.find(key) : undefined
         const models = app.rights.models(request)
-        const choice = await chosen({ request, facts, asked, models, client, previous })
+        const choice = await chosen({ request, facts, operations, models, client, previous })
         if (!choice) return
         request.autoChoice = choice
         const { model, by } = choice
@@ -139,31 +140,21 @@ export default fp(
       if (request.method !== 'POST' || app.models.loading().autoModel === undefined) return next()
       const { docs, admin } = request.routeOptions.config
       if (admin || !docs || !docs.operations) return next()
-      const named = namedModel(request)
-      if (!app.auto.isMeant(named.model)) return next()
-      const asked = named.method === undefined ? docs.operations : operationsOf(named.method)
-      app.auto.choose(request, factsOfRequest(app, request), asked).then(() => next(), next)
+      const { name, method } = requestedName(request)
+      if (!app.auto.appliesTo(name)) return next()
+      const operations = method === undefined ? docs.operations : operationsOf(method)
+      app.auto.choose(request, factsOfRequest(app, request), operations).then(() => next(), next)
     })
     done()
   },
   { name: 'auto', dependencies: ['config', 'exchange'] },
 )
 
-/** The model name from the body or from Gemini's path, and the method of such a path. */
-function namedModel({ body, params }: FastifyRequest): { model: unknown; method?: string } {
-  const { model, model_name: olderName }: Record<string, unknown> = Object(body)
-  const { '*': rest }: Record<string, unknown> = Object(params)
-  const [, inPath, method] = typeof rest === 'string' ? (/^(.*):(\w+)$/.exec(rest) ?? []) : []
-  return inPath === undefined || method === undefined
-    ? { model: model ?? olderName }
-    : { model: inPath, method }
-}
-
 function operationsOf(method: string): readonly string[] {
   return /embed/i.test(method) ? ['embedding'] : ['chat']
 }
 
-interface Comparing {
+interface ExampleSearch {
   entry: AutoModelEntry
   examples: Examples
   request: FastifyRequest
@@ -172,7 +163,7 @@ interface Comparing {
 
 async function nearest(
   app: FastifyInstance,
-  { entry, examples, request, permitted }: Comparing,
+  { entry, examples, request, permitted }: ExampleSearch,
   text: string,
   names: ReadonlySet<string>,
 ): ReturnType<Examples['nearest']> {
@@ -189,7 +180,7 @@ async function nearest(
   })
   await Promise.race([ready, late])
   // The embedding model gets the same masked text as the chosen model would.
-  const shown = await app.processors.shownOutside(request, permitted, text)
+  const shown = await app.processors.maskForExternal(request, permitted, text)
   const [vector] = await app.internalCalls.embed(model, [shown.slice(0, maxLength)], { ...query, signal })
   return vector && examples.nearest(vector, names)
 }

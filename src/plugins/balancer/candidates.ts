@@ -4,7 +4,7 @@ import type { Standing } from '../health/target-health.ts'
 import type { Group, LiveSignals } from './live-signals.ts'
 import type { ModelState } from './model-states.ts'
 
-type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'loadingOf' | 'hasHung' | 'isHung'>
+type Health = Pick<FastifyInstance['health'], 'of' | 'summary' | 'admit' | 'loadingOf' | 'hasHung' | 'isHung'>
 
 /** Groups the targets that an attempt may use, in descending preference. Empty if none can answer now. */
 export function candidates(state: ModelState, context: PickContext, health: Health): readonly Group[] {
@@ -16,19 +16,19 @@ export function candidates(state: ModelState, context: PickContext, health: Heal
 
 function usable(state: ModelState, context: PickContext, health: Health): readonly Group[] {
   const admitted: Admitted = health.admit(state)
-  const outlook = health.outlook()
-  const isPlain = context.tried.size === 0 && context.can === undefined && admitted.standby.length === 0
-  if (isPlain && !outlook.isMixed && !health.hasHung()) {
-    const well = state.available.of(admitted.active, outlook.kept)
-    if (well.length > 0) return [{ signals: well, isStandby: false }]
+  const summary = health.summary()
+  const isPlain = context.tried.size === 0 && context.canServe === undefined && admitted.standby.length === 0
+  if (isPlain && !summary.isMixed && !health.hasHung()) {
+    const healthy = state.available.of(admitted.active, summary.unhealthy)
+    if (healthy.length > 0) return [{ signals: healthy, isStandby: false }]
   }
-  const groups = new Search(admitted, context, health).groups()
+  const groups = new CandidateSearch(admitted, context, health).groups()
   if (groups.length > 0 || context.hasFallback) return groups
-  return new Search(health.loadingOf(state), context, health).groups()
+  return new CandidateSearch(health.loadingOf(state), context, health).groups()
 }
 
 /** Checks each target individually. `candidates` skips this if no target needs it. */
-class Search {
+class CandidateSearch {
   readonly #context: PickContext
   readonly #health: Health
   /** Targets that can serve the request and answer now, including those already tried. */
@@ -44,19 +44,19 @@ class Search {
 
   groups(): readonly Group[] {
     const all = [...this.#active, ...this.#standby]
-    const isAnyHealthy = all.some(({ standing }) => standing === 'first')
+    const isAnyHealthy = all.some(({ standing }) => standing === 'healthy')
     const groups = isAnyHealthy ? this.#byStanding() : this.#asIfHealthy(all)
-    return groups.map((group) => this.#steady(group)).filter(({ signals }) => signals.length > 0)
+    return groups.map((group) => this.#withoutUnreliable(group)).filter(({ signals }) => signals.length > 0)
   }
 
   #assess(signals: readonly LiveSignals[]): readonly Assessed[] {
-    const { can, traits } = this.#context
+    const { canServe, traits } = this.#context
     const assessed: Assessed[] = []
     for (const each of signals) {
-      if (can && !can(each.target)) continue
+      if (canServe && !canServe(each.target)) continue
       const health = this.#health.of(each.target)
       const standing = health.standing(health.hasFeatureFailures ? traits.features : 0)
-      if (standing === 'out') continue
+      if (standing === 'unavailable') continue
       const isHung = this.#health.isHung(each.target)
       assessed.push({ signals: each, standing: isHung ? 'ejected' : standing })
     }
@@ -64,14 +64,14 @@ class Search {
   }
 
   #byStanding(): Group[] {
-    const due = this.#due()
-    const last = this.#untried(this.#active, 'last').filter((each) => each !== due)
+    const due = this.#misconfiguredDue()
+    const last = this.#untried(this.#active, 'deprioritized').filter((each) => each !== due)
     return [
       { signals: due ? [due] : [], isStandby: false },
-      { signals: this.#untried(this.#active, 'first'), isStandby: false },
+      { signals: this.#untried(this.#active, 'healthy'), isStandby: false },
       { signals: last, isStandby: false },
-      { signals: this.#untried(this.#standby, 'first'), isStandby: true },
-      { signals: this.#untried(this.#standby, 'last'), isStandby: true },
+      { signals: this.#untried(this.#standby, 'healthy'), isStandby: true },
+      { signals: this.#untried(this.#standby, 'deprioritized'), isStandby: true },
     ]
   }
 
@@ -90,10 +90,10 @@ class Search {
   }
 
   /** A misconfigured target that is due for another try goes first; the others serve the request if it fails again. */
-  #due(): LiveSignals | undefined {
+  #misconfiguredDue(): LiveSignals | undefined {
     if (this.#context.tried.size > 0) return undefined
     const due = this.#active.find(
-      ({ signals, standing }) => standing === 'last' && this.#health.of(signals.target).isDue,
+      ({ signals, standing }) => standing === 'deprioritized' && this.#health.of(signals.target).isTrialDue,
     )
     return due?.signals
   }
@@ -106,9 +106,9 @@ class Search {
   }
 
   /** For retries, targets that fail most requests are used only if no other target is left. */
-  #steady(group: Group): Group {
+  #withoutUnreliable(group: Group): Group {
     if (this.#context.tried.size === 0) return group
-    const steady = group.signals.filter(({ failureRate }) => failureRate < failsOften)
+    const steady = group.signals.filter(({ failureRate }) => failureRate < unreliableRate)
     return steady.length === 0 ? group : { ...group, signals: steady }
   }
 }
@@ -121,7 +121,7 @@ interface Assessed {
 }
 
 /** Failure rate at which a target counts as failing most requests. */
-export const failsOften = 0.5
+export const unreliableRate = 0.5
 
 /**
  * The candidate that answered any request most recently, regardless of its group: the best choice for a request's last

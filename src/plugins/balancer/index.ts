@@ -4,8 +4,8 @@ import type { Acquired, Lease, PickContext } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Priority, StrategyInstance, TargetSignals } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import { openTurns } from '../../stores/choose.ts'
-import { candidates, failsOften, lastAnswered } from './candidates.ts'
+import { openQueue } from '../../stores/choose.ts'
+import { candidates, lastAnswered, unreliableRate } from './candidates.ts'
 import leaseStore from './lease-store.ts'
 import type { Group } from './live-signals.ts'
 import {
@@ -39,7 +39,7 @@ export interface Balancer {
   /** Current limit of concurrent requests at a target, over all processes; undefined: unlimited. */
   slotLimit(target: Target): number | undefined
   /** Whether most recent attempts at the target failed and none succeeded. */
-  failsOften(target: Target): boolean
+  isUnreliable(target: Target): boolean
   /** Limits a model's retries while its targets fail often. */
   retryBudget(model: Model): RetryBudget
   /** Overrides weights of a model's targets by id; other targets keep their configured weights. */
@@ -66,7 +66,7 @@ export default fp(
   async (app) => {
     await app.register(leaseStore)
     const listeners: SettledListener[] = []
-    const states = modelStates(app, openTurns(app), (target, result) => {
+    const states = modelStates(app, openQueue(app), (target, result) => {
       for (const listener of listeners) listener(target, result)
     })
     const revocations = new Map<string, AbortController>()
@@ -81,29 +81,30 @@ export default fp(
         if (!best) {
           // On a failover, the previous error says more than that no target is left.
           if (context.tried.size > 0 || state.active.length === 0) return undefined
-          throw noneUsable(model, state, app.health)
+          throw unavailableError(model, state, app.health)
         }
         const { strategy } = state
         if ('order' in strategy || state.isLimited)
           return acquireSlot(app, state, { model, context, signal, revocations })
-        const known = context.isLast ? lastAnswered(groups, app.health) : undefined
+        const proven = context.isLast ? lastAnswered(groups, app.health) : undefined
         const picked =
-          known ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals), context.request))
+          proven ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals), context.request))
         return reserve(state, picked, context, app.health)
       },
       preview(model, context) {
         const state = states.get(model.alias)
-        const none = (): RouterError => noneUsable(model, state ?? { active: [], standby: [] }, app.health)
+        const none = (): RouterError =>
+          unavailableError(model, state ?? { active: [], standby: [] }, app.health)
         return state && preview(state, context, { health: app.health, none })
       },
       signals: (model) => {
         const state = states.get(model.alias)
         return state ? [...state.active, ...state.standby] : []
       },
-      failsOften: (target) => {
+      isUnreliable: (target) => {
         for (const { live } of states.values()) {
           const signals = live.get(target)
-          if (signals) return signals.failureRate >= failsOften && !answeredRecently(target, app.health)
+          if (signals) return signals.failureRate >= unreliableRate && !answeredRecently(target, app.health)
         }
         return false
       },
@@ -164,11 +165,11 @@ async function acquireSlot(
     const groups = candidates(state, context, app.health)
     // All targets became unavailable while the request waited: it fails like a new request does.
     if (groups.length > 0) return groups
-    none = noneUsable(model, state, app.health)
+    none = unavailableError(model, state, app.health)
     throw none
   }
   const options = { app, alias: model.alias, state, context, revocations, groups }
-  const taking =
+  const acquisition =
     'order' in strategy
       ? new ExclusiveAcquisition(strategy, options)
       : new SharedAcquisition(strategy, options)
@@ -177,11 +178,11 @@ async function acquireSlot(
       client: context.request.client,
       weight: context.turn.weight * weightOf[context.request.priority],
       deadlineAt: context.turn.deadlineAt,
-      isComplete: taking.isComplete,
+      isComplete: acquisition.isComplete,
       signal,
-      take: () => taking.take(),
-      giveBack: (lease) => taking.giveBack(lease),
-      left: () => taking.left(),
+      take: () => acquisition.take(),
+      returnSlot: (lease) => acquisition.returnSlot(lease),
+      onAbandoned: () => acquisition.abandon(),
     })
   } catch (error) {
     if (error === none && context.tried.size > 0) return undefined
@@ -204,7 +205,7 @@ function answeredRecently(target: Target, health: Health): boolean {
 }
 
 /** The error for the client when no target is available, with the time to retry after. */
-function noneUsable(
+function unavailableError(
   model: Model,
   state: Pick<ModelState, 'active' | 'standby'>,
   health: Health,

@@ -1,8 +1,8 @@
 import { deadlineExceeded } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { StoreDownError } from '../../stores/leases/store.ts'
-import type { OfferResult, Ticket } from '../../stores/turns/fair-queue.ts'
-import type { Turns } from '../../stores/turns/local.ts'
+import type { OfferResult, Ticket } from '../../stores/queue/fair-queue.ts'
+import type { RequestQueue } from '../../stores/queue/local.ts'
+import { StoreDownError } from '../../stores/store.ts'
 import { QueuePace } from './queue-pace.ts'
 import { WaitingRequests } from './waiting-requests.ts'
 
@@ -20,14 +20,14 @@ export interface QueuedRequest<Granted> extends Pick<Ticket, 'client' | 'weight'
    */
   take(): Promise<Granted | undefined>
   /** The request left before it was given the slot. */
-  giveBack(granted: Granted): void
+  returnSlot(granted: Granted): void
   /** The request left without a slot. */
-  left(): void
+  onAbandoned(): void
 }
 
 export interface LeaseQueueOptions {
   model: string
-  turns: Turns
+  turns: RequestQueue
   /** Maximum wait of a request, in milliseconds. */
   timeoutMs: number
   /** Maximum number of waiting requests in this process. */
@@ -175,7 +175,7 @@ class Waiter<Granted> implements Ticket {
   readonly refuse = (error: unknown): void => {
     if (this.isOver) return
     this.isOver = true
-    this.request.left()
+    this.request.onAbandoned()
     this.#reject(error)
   }
 
@@ -186,7 +186,7 @@ class Waiter<Granted> implements Ticket {
       const granted = await request.take()
       if (granted === undefined) return request.isComplete ? 'taken' : 'passed'
       if (this.isOver) {
-        request.giveBack(granted)
+        request.returnSlot(granted)
         return 'gone'
       }
       this.isOver = true

@@ -1,11 +1,10 @@
+import { movingAverage } from '../../lib/numbers.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Outcome, TargetSignals } from '../../sdk/strategy.ts'
 import type { Target } from '../../sdk/target.ts'
 
-/** Weight of the newest value in the moving averages: roughly the last ten requests count. */
-const newest = 0.2
 /** After this many consecutive failures, the next success counts as a recovery. */
-const failuresOfAbsence = 3
+const failuresBeforeReturn = 3
 
 /** Signals of one target, updated by the leases on it. */
 export class LiveSignals implements TargetSignals {
@@ -52,13 +51,13 @@ export class LiveSignals implements TargetSignals {
     this.#failuresInRow = 0
   }
 
-  picked(): void {
+  countPicked(): void {
     this.uses++
     this.inFlight++
   }
 
   /** The target turned out to have no slot for the request. */
-  unpicked(): void {
+  uncountPicked(): void {
     this.uses--
     this.inFlight--
   }
@@ -71,25 +70,21 @@ export class LiveSignals implements TargetSignals {
   ): void {
     this.inFlight--
     if (result === 'cancelled') return
-    this.failureRate = averaged(this.failureRate, result === 'failure' ? 1 : 0)
+    this.failureRate = movingAverage(this.failureRate, result === 'failure' ? 1 : 0)
     if (result === 'failure') {
       this.#failuresInRow++
       return
     }
-    if (this.#failuresInRow >= failuresOfAbsence) this.returnedAt = now
+    if (this.#failuresInRow >= failuresBeforeReturn) this.returnedAt = now
     this.#failuresInRow = 0
     // Without a recorded first content, the response arrived as a whole.
     const first = firstContentMs ?? durationMs
     this.hasAnswered = true
-    if (wasCold) this.loadMs = averaged(this.loadMs, Math.max(0, first - (this.firstContentMs ?? 0)))
-    else this.firstContentMs = averaged(this.firstContentMs, first)
+    if (wasCold) this.loadMs = movingAverage(this.loadMs, Math.max(0, first - (this.firstContentMs ?? 0)))
+    else this.firstContentMs = movingAverage(this.firstContentMs, first)
     if (tokens !== undefined && tokens > 1 && firstContentMs !== undefined)
-      this.perTokenMs = averaged(this.perTokenMs, Math.max(0, durationMs - first) / (tokens - 1))
+      this.perTokenMs = movingAverage(this.perTokenMs, Math.max(0, durationMs - first) / (tokens - 1))
   }
-}
-
-function averaged(before: number | undefined, value: number): number {
-  return before === undefined ? value : before + newest * (value - before)
 }
 
 /** Targets of equal health that a strategy can choose from. */

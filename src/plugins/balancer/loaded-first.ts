@@ -54,9 +54,9 @@ export function isCold({ target, engine, hasAnswered }: LiveSignals): boolean {
  * Expected wait of another request, in milliseconds. Engines that report no concurrency are assumed to run one request at a time.
  */
 function waitOf({ inFlight, engine, firstContentMs, perTokenMs }: LiveSignals): number {
-  const places = engine?.slots ?? engine?.maxRunning ?? 1
-  const before = Math.max(0, inFlight + (engine?.others ?? 0) + 1 - places)
+  const slots = engine?.slots ?? engine?.maxRunning ?? 1
+  const before = Math.max(0, inFlight + (engine?.others ?? 0) + 1 - slots)
   const answerMs =
     firstContentMs === undefined ? typicalAnswerMs : firstContentMs + (perTokenMs ?? 0) * typicalTokens
-  return (before / places) * answerMs
+  return (before / slots) * answerMs
 }

@@ -8,7 +8,7 @@ import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { ConfigError, modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { StrategyInstance, WeightControl } from '../../sdk/strategy.ts'
 import { allTargets, type Model, type Target } from '../../sdk/target.ts'
-import type { Turns } from '../../stores/turns/local.ts'
+import type { RequestQueue } from '../../stores/queue/local.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { CanarySplit, isCanary } from './canary.ts'
 import { LeaseQueue } from './lease-queue.ts'
@@ -41,24 +41,28 @@ export interface ModelState {
   readonly budget: RetryBudget
   readonly onSettled: SettledListener
   /** Calls the strategy; logs what it throws, because the request no longer depends on it. */
-  guarded<Result>(call: () => Result): Result | undefined
+  safely<Result>(call: () => Result): Result | undefined
 }
 
 /** By alias, so that a request that began before a reload finds its model's current state. */
 export type ModelStates = ReadonlyMap<string, ModelState>
 
 /** Creates the states of all models and keeps them up to date. Throws ConfigError with every unknown strategy. */
-export function modelStates(app: FastifyInstance, turns: Turns, onSettled: SettledListener): ModelStates {
+export function modelStates(
+  app: FastifyInstance,
+  turns: RequestQueue,
+  onSettled: SettledListener,
+): ModelStates {
   const states = new Map<string, ModelState>()
   checkStrategies(app)
   for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, { turns, onSettled }))
   app.models.onChange((change) => update(app, states, change, { turns, onSettled }))
-  app.engines.onSignals((targets, signals) => noteEngine(states, targets, signals))
+  app.engines.onSignals((targets, signals) => updateEngine(states, targets, signals))
   return states
 }
 
 /** The engine's counts include requests of this process; the remainder is the load of others. */
-function noteEngine(
+function updateEngine(
   states: ModelStates,
   targets: readonly Target[],
   signals: EngineSignals | undefined,
@@ -98,7 +102,7 @@ function strategyPath({ strategy, group, alias }: Model): string {
 }
 
 interface StateContext {
-  turns: Turns
+  turns: RequestQueue
   onSettled: SettledListener
 }
 
@@ -111,7 +115,7 @@ function stateOf(
   const { queueSize, queueTimeoutMs } = app.config
   return {
     onSettled,
-    guarded: (call) => guarded(app, model, call),
+    safely: (call) => callSafely(app, model, call),
     ...strategy,
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
     available: new AvailableTargets(app.health.of),
@@ -127,7 +131,7 @@ function stateOf(
   }
 }
 
-function guarded<Result>(app: FastifyInstance, model: Model, call: () => Result): Result | undefined {
+function callSafely<Result>(app: FastifyInstance, model: Model, call: () => Result): Result | undefined {
   try {
     return call()
   } catch (error) {
@@ -216,7 +220,7 @@ function update(
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)
     if (name !== state.strategyName) Object.assign(state, strategyAfterReload(app, model))
-    state.guarded(() => state.strategy.retain?.(allTargets(model)))
+    state.safely(() => state.strategy.retain?.(allTargets(model)))
     previous.delete(model.alias)
     state.queue.wake()
   }
@@ -237,22 +241,22 @@ function now(): number {
 export class AvailableTargets {
   readonly #healthOf: (target: Target) => TargetHealth
   #all: readonly LiveSignals[] = []
-  #kept: readonly TargetHealth[] = []
+  #excluded: readonly TargetHealth[] = []
   #available: readonly LiveSignals[] = []
 
   constructor(healthOf: (target: Target) => TargetHealth) {
     this.#healthOf = healthOf
   }
 
-  /** `kept`: health objects of the targets to exclude. An identical list is taken as unchanged. */
-  of(all: readonly LiveSignals[], kept: readonly TargetHealth[]): readonly LiveSignals[] {
-    if (all === this.#all && kept === this.#kept) return this.#available
-    const out = new Set(kept)
+  /** `excluded`: health objects of the targets to exclude. An identical list is taken as unchanged. */
+  of(all: readonly LiveSignals[], excluded: readonly TargetHealth[]): readonly LiveSignals[] {
+    if (all === this.#all && excluded === this.#excluded) return this.#available
+    const out = new Set(excluded)
     const available = all.filter(({ target }) => !out.has(this.#healthOf(target)))
     // After a reload, the same signals may belong to targets with other weights or addresses.
     const isKept = all === this.#all && areSame(available, this.#available)
     this.#all = all
-    this.#kept = kept
+    this.#excluded = excluded
     if (available.length === all.length) this.#available = all
     else if (!isKept) this.#available = available
     return this.#available

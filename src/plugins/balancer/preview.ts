@@ -42,8 +42,8 @@ export function preview(
   const { strategy, strategyName } = state
   const isExclusive = 'order' in strategy
   const isFull = (signals: LiveSignals): boolean => {
-    const places = isExclusive ? exclusiveSlotLimitOf(signals) : slotLimitOf(signals)
-    return signals.inFlight >= (places ?? Number.POSITIVE_INFINITY)
+    const slots = isExclusive ? exclusiveSlotLimitOf(signals) : slotLimitOf(signals)
+    return signals.inFlight >= (slots ?? Number.POSITIVE_INFINITY)
   }
   const listed = groups.map((group, index) => ranked(state, group, { context, index, isFull }))
   const first = listed.find((list) => list.some((each) => !each.isFull))

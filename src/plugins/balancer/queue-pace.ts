@@ -1,5 +1,4 @@
-/** Weight of the newest interval. */
-const newest = 0.2
+import { movingAverage } from '../../lib/numbers.ts'
 
 /** Measures how fast a queue moves: the time from one served request to the next while others wait. */
 export class QueuePace {
@@ -18,9 +17,7 @@ export class QueuePace {
   }
 
   served(): void {
-    const passed = this.#now() - this.#since
-    this.#intervalMs =
-      this.#intervalMs === undefined ? passed : this.#intervalMs + newest * (passed - this.#intervalMs)
+    this.#intervalMs = movingAverage(this.#intervalMs, this.#now() - this.#since)
     this.#since = this.#now()
   }
 

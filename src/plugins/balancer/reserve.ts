@@ -34,30 +34,30 @@ export function reserve(
   const reason = reasonOf(state, signals, request)
   // Before anything is counted: the strategy of an extension may throw.
   state.strategy.taken?.(target, request)
-  signals.picked()
+  signals.countPicked()
   const health = healths.of(target)
   const ticket = health.begin(health.hasFeatureFailures ? traits.features : 0)
   return {
     target,
     reason,
     hasAnswered: Number.isFinite(health.answeredAt),
-    answering: () => health.answering(),
+    contentSeen: () => health.contentSeen(),
     judge: (judgement) => health.judge(ticket, judgement),
     settle(attempted) {
       if (settled) return
       settled = true
       try {
-        const wasOut = isOut(health)
+        const wasEjected = isEjected(health)
         health.end(ticket, attempted)
         const at = now()
         const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
         const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs, usage }
         signals.settled(outcome, at, { tokens: streamed ? usage?.completionTokens : undefined, wasCold })
         // The target recovered: its share grows slowly.
-        if (wasOut && !isOut(health)) signals.returnedAt = at
+        if (wasEjected && !isEjected(health)) signals.returnedAt = at
         // A target that was removed meanwhile no longer belongs to the strategy.
         if (state.strategy.settled && holds(state, signals))
-          state.guarded(() => state.strategy.settled?.(signals.target, outcome, request))
+          state.safely(() => state.strategy.settled?.(signals.target, outcome, request))
         state.onSettled(target, attempted)
       } finally {
         // Last, because it lets a waiting request pick a target by the current signals.
@@ -68,18 +68,18 @@ export function reserve(
 }
 
 function reasonOf(
-  { strategy, strategyName, live, guarded }: ModelState,
+  { strategy, strategyName, live, safely }: ModelState,
   { target }: LiveSignals,
   request: RoutingRequest,
 ): PickReason {
   if (live.size === 1) return 'only target'
   if (target.canary) return 'canary'
   if (!strategy.reason) return strategyName
-  const reason: unknown = guarded(() => strategy.reason?.(target, request))
+  const reason: unknown = safely(() => strategy.reason?.(target, request))
   if (typeof reason === 'string') return reason
   // The log reads it when the request has ended, where nothing would catch an exception.
   return () => {
-    const text: unknown = typeof reason === 'function' ? guarded(() => reason()) : undefined
+    const text: unknown = typeof reason === 'function' ? safely(() => reason()) : undefined
     return typeof text === 'string' ? text : strategyName
   }
 }
@@ -90,7 +90,7 @@ function holds({ live }: ModelState, signals: LiveSignals): boolean {
   return live.get(signals.target) === signals
 }
 
-function isOut({ breaker }: TargetHealth): boolean {
+function isEjected({ breaker }: TargetHealth): boolean {
   return breaker.state !== 'closed'
 }
 

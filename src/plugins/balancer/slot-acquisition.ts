@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Lease, PickContext } from '../../relay/run/lease.ts'
 import type { ExclusiveInstance, SharingInstance } from '../../sdk/strategy.ts'
 import type { LeaseCandidate, LeaseRequest, StoredLease } from '../../stores/leases/store.ts'
-import { failsOften, lastAnswered } from './candidates.ts'
+import { lastAnswered, unreliableRate } from './candidates.ts'
 import type { Group, LiveSignals } from './live-signals.ts'
 import { isCold, loadedFirst } from './loaded-first.ts'
 import { type ModelState, strategyFailed } from './model-states.ts'
@@ -29,38 +29,41 @@ export abstract class SlotAcquisition {
   protected readonly options: SlotAcquisitionOptions
   /** The same for every call, so that a lease is found again after a lost response. */
   readonly #key = randomBytes(12).toString('hex')
-  #asked: LeaseRequest | undefined
+  #leaseRequest: LeaseRequest | undefined
 
   constructor(options: SlotAcquisitionOptions) {
-    const { tried, can } = options.context
+    const { tried, canServe } = options.context
     this.options = options
-    this.isComplete = tried.size === 0 && can === undefined
+    this.isComplete = tried.size === 0 && canServe === undefined
   }
 
   /** Undefined if no target has a free slot. Throws StoreDownError if that cannot be determined. */
   abstract take(): Promise<Lease | undefined>
 
-  giveBack(lease: Lease): void {
+  returnSlot(lease: Lease): void {
     lease.settle(undefined)
   }
 
-  left(): void {
-    if (this.#asked) void this.options.app.leases.abandon(this.#asked)
+  abandon(): void {
+    if (this.#leaseRequest) void this.options.app.leases.abandon(this.#leaseRequest)
   }
 
   protected groups(): readonly Group[] {
     const { app, context } = this.options
-    return inOrder(this.options.groups(), context, app.health)
+    return lastAttemptOrder(this.options.groups(), context, app.health)
   }
 
   /** Asks the store. */
-  protected ask(targets: readonly LeaseCandidate[], affinity: boolean): Promise<StoredLease | undefined> {
+  protected requestLease(
+    targets: readonly LeaseCandidate[],
+    affinity: boolean,
+  ): Promise<StoredLease | undefined> {
     const { app, alias } = this.options
-    this.#asked = { key: this.#key, model: alias, targets, affinity, complete: this.isComplete }
-    return app.leases.acquire(this.#asked)
+    this.#leaseRequest = { key: this.#key, model: alias, targets, affinity, complete: this.isComplete }
+    return app.leases.acquire(this.#leaseRequest)
   }
 
-  protected granted(signals: LiveSignals, stored: StoredLease): Lease {
+  protected leaseFor(signals: LiveSignals, stored: StoredLease): Lease {
     const { app, state, context, revocations } = this.options
     const { leases, health } = app
     const revocation = leases.onRevoked && new AbortController()
@@ -90,10 +93,10 @@ export class ExclusiveAcquisition extends SlotAcquisition {
 
   async take(): Promise<Lease | undefined> {
     const { app, state } = this.options
-    const stored = await this.ask(this.#candidates(), state.affinity)
+    const stored = await this.requestLease(this.#candidates(), state.affinity)
     if (!stored) return undefined
     const signals = [...state.active, ...state.standby].find(({ target }) => target.id === stored.target.id)
-    if (signals) return this.granted(signals, stored)
+    if (signals) return this.leaseFor(signals, stored)
     // The target was removed from the configuration while the store chose it.
     await app.leases.release(stored)
     return this.take()
@@ -109,12 +112,12 @@ export class ExclusiveAcquisition extends SlotAcquisition {
       const isLastResort = affinity && index > 0 ? true : isStandby
       // In configuration order, the result depends only on the list, so it is cached.
       const isPlain = ordered === signals && isLastResort === isStandby && !isLimited
-      const known = isPlain ? wished.get(signals) : undefined
-      if (known) return known
+      const cached = isPlain ? candidateCache.get(signals) : undefined
+      if (cached) return cached
       const candidates = ordered
         .map((each) => candidateOf(signalsIn(state, each), isLastResort))
         .filter(({ slots }) => slots > 0)
-      if (isPlain) wished.set(signals, candidates)
+      if (isPlain) candidateCache.set(signals, candidates)
       return candidates
     }
     const [first = [], ...others] = this.groups().map(candidatesOf)
@@ -123,7 +126,7 @@ export class ExclusiveAcquisition extends SlotAcquisition {
 }
 
 /** Cache, keyed by list of candidates. */
-const wished = new WeakMap<readonly LiveSignals[], readonly LeaseCandidate[]>()
+const candidateCache = new WeakMap<readonly LiveSignals[], readonly LeaseCandidate[]>()
 
 function candidateOf(signals: LiveSignals, isLastResort: boolean): LeaseCandidate {
   const { id, origin } = signals.target
@@ -148,18 +151,18 @@ export class SharedAcquisition extends SlotAcquisition {
       const [picked, ...others] = this.#picks(full)
       if (!picked) return undefined
       if (slotLimitOf(picked) === undefined) return reserve(state, picked, context, app.health)
-      const asked = [picked, ...others]
+      const choices = [picked, ...others]
       // Counted during the call to the store, so that the next request sees it.
-      picked.picked()
+      picked.countPicked()
       let stored: StoredLease | undefined
       try {
-        stored = await this.ask(asked.map(sharedCandidate), false)
+        stored = await this.requestLease(choices.map(sharedCandidate), false)
       } finally {
-        picked.unpicked()
+        picked.uncountPicked()
       }
-      const granted = stored && asked.find(({ target }) => target.id === stored.target.id)
-      if (stored && granted) return this.granted(granted, stored)
-      for (const each of asked) full.add(each)
+      const granted = stored && choices.find(({ target }) => target.id === stored.target.id)
+      if (stored && granted) return this.leaseFor(granted, stored)
+      for (const each of choices) full.add(each)
     }
   }
 
@@ -205,14 +208,14 @@ function byLoad(a: LiveSignals, b: LiveSignals): number {
  * Order for a request's last attempt: the target that answered most recently, then the others that have answered. The
  * request waits while these are taken instead of taking a target that is free only because it fails.
  */
-function inOrder(groups: readonly Group[], context: PickContext, health: Health): readonly Group[] {
-  const known = context.isLast ? lastAnswered(groups, health) : undefined
-  if (!known) return groups
+function lastAttemptOrder(groups: readonly Group[], context: PickContext, health: Health): readonly Group[] {
+  const proven = context.isLast ? lastAnswered(groups, health) : undefined
+  if (!proven) return groups
   const isProven = ({ target, failureRate }: LiveSignals): boolean =>
-    failureRate < failsOften && Number.isFinite(health.of(target).answeredAt)
+    failureRate < unreliableRate && Number.isFinite(health.of(target).answeredAt)
   const others = groups.map((group) => ({
     ...group,
-    signals: group.signals.filter((each) => each !== known && isProven(each)),
+    signals: group.signals.filter((each) => each !== proven && isProven(each)),
   }))
-  return [{ signals: [known], isStandby: false }, ...others.filter(({ signals }) => signals.length > 0)]
+  return [{ signals: [proven], isStandby: false }, ...others.filter(({ signals }) => signals.length > 0)]
 }

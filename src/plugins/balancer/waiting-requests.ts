@@ -1,4 +1,4 @@
-import type { Ticket } from '../../stores/turns/fair-queue.ts'
+import type { Ticket } from '../../stores/queue/fair-queue.ts'
 
 type Waiting = Pick<Ticket, 'client' | 'weight'>
 

@@ -1,11 +1,9 @@
+import { movingAverage } from '../../lib/numbers.ts'
 import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { BudgetUnit } from '../../sdk/teams/directory.ts'
 import type { UsageRow } from '../../stores/database/tables.ts'
 import type { RequestCost } from '../auth/request-cost.ts'
 import type { UsageCost } from '../usage/prices.ts'
-
-/** Weight of the newest request. */
-const newest = 0.2
 
 interface Typical {
   completionTokens: number
@@ -26,8 +24,8 @@ export class Expectations {
     if (requests === 0 || outcome !== 'success') return
     const before = this.#typical.get(model)
     this.#typical.set(model, {
-      completionTokens: averaged(before?.completionTokens, completion_tokens),
-      busyMs: averaged(before?.busyMs, busy_ms),
+      completionTokens: movingAverage(before?.completionTokens, completion_tokens),
+      busyMs: movingAverage(before?.busyMs, busy_ms),
     })
   }
 
@@ -58,8 +56,4 @@ export class Expectations {
         })
     }
   }
-}
-
-function averaged(before: number | undefined, value: number): number {
-  return before === undefined ? value : before + newest * (value - before)
 }

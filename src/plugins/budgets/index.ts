@@ -5,6 +5,7 @@ import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import { BudgetLedger } from '../../stores/budgets/ledger.ts'
 import { amountOf, BudgetIndex } from '../../stores/budgets/spent.ts'
 import { costOf } from '../auth/request-cost.ts'
+import { requestedModel } from '../models/requested-model.ts'
 import { Expectations } from './expectations.ts'
 import { refusal, resetHeaders, storeDown } from './refusal.ts'
 
@@ -83,7 +84,7 @@ export default fp(
     app.usage.onBooked((row, record) => {
       expectations.learn(row, record)
       for (const { id, record: budget } of index.of(row.client, row.model))
-        ledger.book(id, amountOf(budget.unit, row))
+        ledger.charge(id, amountOf(budget.unit, row))
     })
 
     const reported = new Set<string>()
@@ -111,7 +112,7 @@ export default fp(
       const { client, exchange } = request
       if (!client) return
       const cost = costOf(request)
-      if (!cost.asksModel) return
+      if (!cost.usesModel) return
       const before = admitted.get(request) ?? new Set()
       const budgets = index
         .of(client.id, model)
@@ -124,10 +125,10 @@ export default fp(
       }))
       const admission = await ledger.admit(requested, config.budgetStoreDown)
       noteStore()
-      if (admission.refusedBy !== undefined) {
+      if (admission.rejectedBy !== undefined) {
         counts.refusals++
         request.limitUse?.refuse()
-        const { refusedBy: id, state, isDown } = admission
+        const { rejectedBy: id, state, isDown } = admission
         const record = budgets.find((each) => each.id === id)?.record
         if (isDown || !state || !record) throw storeDown(id)
         reply?.headers(resetHeaders(app.errorDialectOf(request), state.resetsAt))
@@ -154,7 +155,7 @@ export default fp(
     app.addHook('preHandler', (request, reply, next) => {
       const { client, method } = request
       if (!client || method !== 'POST' || index.of(client.id, undefined).length === 0) return next()
-      admit(request, modelNamed(app, request), reply).then(() => next(), next)
+      admit(request, requestedModel(app, request), reply).then(() => next(), next)
     })
     const timer = setInterval(() => void ledger.renew().then(noteStore), renewMs).unref()
     app.addHook('onClose', async () => {
@@ -226,14 +227,4 @@ function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
 
 function iso(at: number): string {
   return new Date(at).toISOString()
-}
-
-/** Alias of the model that a body or a path names; undefined if there is none of that name. */
-function modelNamed(app: FastifyInstance, request: FastifyRequest): string | undefined {
-  const { model, model_name: olderName }: Record<string, unknown> = Object(request.body)
-  const { model: inPath, '*': rest }: Record<string, unknown> = Object(request.params)
-  const [name] = [model, olderName, inPath, rest].filter((each) => typeof each === 'string')
-  if (name === undefined) return undefined
-  const models = app.rights.models(request)
-  return (models.findLoosely(name) ?? models.findLoosely(name.replace(/:\w+$/, '')))?.alias
 }

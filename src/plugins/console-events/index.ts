@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Range } from '../../sdk/console/history.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { EventWriter } from './event-writer.ts'
+import { EventWriter } from '../status/event-writer.ts'
 import { type ConsoleEvent, Snapshots } from './snapshots.ts'
 
 declare module 'fastify' {
@@ -17,7 +17,7 @@ declare module 'fastify' {
   }
 }
 
-const everyMs = 1_000
+const updateIntervalMs = 1_000
 const heartbeatMs = 5_000
 /** Each listener is an open connection. */
 const maxListeners = 100
@@ -46,7 +46,7 @@ export default fp(
     }
     const end = (listener: Listener, reason: string): void => {
       leave(listener)
-      listener.writer.send('end', JSON.stringify({ reason }))
+      listener.writer.send(JSON.stringify({ reason }), 'end')
       listener.writer.end()
     }
     const endAll = (): void => {
@@ -59,7 +59,7 @@ export default fp(
         return
       }
       for (const { name, range, [view]: data } of events)
-        if (range === undefined || range === listener.range) listener.writer.send(name, data)
+        if (range === undefined || range === listener.range) listener.writer.send(data, name)
     }
     const update = async (): Promise<void> => {
       const current = snapshots
@@ -104,11 +104,11 @@ export default fp(
             code: 'too_many_watchers',
           })
         const { request } = reply
-        const view = app.rights.watcher(request, reply)
+        const view = app.rights.liveView(request, reply)
         const listener: Listener = { range, writer: new EventWriter(reply), view, isNew: true }
         if (listeners.size === 0) snapshots = new Snapshots(app)
         listeners.add(listener)
-        timer ??= setInterval(() => void tick(), everyMs)
+        timer ??= setInterval(() => void tick(), updateIntervalMs)
         reply.raw.once('close', () => leave(listener))
         request.exchange.signal.addEventListener('abort', () => listener.writer.end(), { once: true })
         await tick()

@@ -53,7 +53,7 @@ export class Snapshots {
     const isFirst = this.#newest === undefined
     const [status, ...news] = await Promise.all([
       this.#app.status.readAll(),
-      ...wanted.map((range) => activity.news(this.#newest ?? Number.MAX_SAFE_INTEGER, range)),
+      ...wanted.map((range) => activity.updates(this.#newest ?? Number.MAX_SAFE_INTEGER, range)),
     ])
     const events: ConsoleEvent[] = []
     const delta = this.#deltas.next(status)
@@ -104,7 +104,7 @@ export class Snapshots {
   }
 }
 
-type News = Awaited<ReturnType<FastifyInstance['activity']['news']>>
+type News = Awaited<ReturnType<FastifyInstance['activity']['updates']>>
 
 function event(name: string, operator: object, viewer = operator): ConsoleEvent {
   const text = JSON.stringify(operator)

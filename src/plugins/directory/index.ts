@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { openDirectory } from '../../stores/choose.ts'
 import type { Directory } from '../../stores/directory/directory.ts'
-import { type Administration, administration } from './requests.ts'
+import { type Administration, administration } from './administration.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -20,7 +20,7 @@ export interface EnginePollsOptions {
   /** Opens the connection to other routers, once this process polls. Undefined if there are none. */
   openFleetBus(): Promise<FleetBus | undefined>
   /** Forwards results of polls, by this or another router, to all processes of this router. */
-  tell(message: FleetMessage, router: string): void
+  broadcast(message: FleetMessage, router: string): void
   /** Called with every change of the known state of the server behind these targets. */
   onSignals(targets: readonly Target[], signals: EngineSignals | undefined): void
   /** Monotonic milliseconds. */
@@ -50,7 +50,7 @@ interface Engine {
   readonly poll: EnginePoll
   signals: EngineSignals | undefined
   /** Monotonic milliseconds. */
-  heardAt: number
+  updatedAt: number
   polledAt: number
   waking: Promise<readonly Target[]> | undefined
   /** On the same clock: after a failure. */
@@ -87,7 +87,7 @@ export class EnginePolls {
   }
 
   /** Replaces the set of targets. */
-  cover(targets: readonly Target[]): void {
+  setTargets(targets: readonly Target[]): void {
     const wanted = new Set(targets)
     this.#targets = wanted
     for (const target of wanted) this.#add(target)
@@ -104,17 +104,17 @@ export class EnginePolls {
     this.#sweep ??= setInterval(() => this.#review(), minPauseMs).unref()
   }
 
-  lead(isLeader: boolean): void {
+  setLeader(isLeader: boolean): void {
     if (this.#isLeader === isLeader || this.#stopping.signal.aborted) return
     this.#isLeader = isLeader
     if (isLeader) void this.#begin()
     else this.#end()
   }
 
-  heard(key: string, signals: EngineSignals | null): void {
+  update(key: string, signals: EngineSignals | null): void {
     const engine = this.#engines.get(key)
     if (!engine) return
-    engine.heardAt = this.#options.now()
+    engine.updatedAt = this.#options.now()
     this.#set(engine, signals ?? undefined)
   }
 
@@ -162,7 +162,7 @@ export class EnginePolls {
 
   async #begin(): Promise<void> {
     const now = this.#options.now()
-    for (const engine of this.#engines.values()) engine.heardAt = Math.max(engine.heardAt, now)
+    for (const engine of this.#engines.values()) engine.updatedAt = Math.max(engine.updatedAt, now)
     const bus = await this.#options.openFleetBus()
     if (!this.#isLeader) {
       await bus?.close()
@@ -170,7 +170,8 @@ export class EnginePolls {
     }
     this.#bus = bus
     bus?.onMessage((message, router) => {
-      if (message.type !== 'signals' || this.#engines.has(message.server)) this.#options.tell(message, router)
+      if (message.type !== 'signals' || this.#engines.has(message.server))
+        this.#options.broadcast(message, router)
     })
     for (const engine of this.#engines.values()) this.#schedule(engine, firstMs)
   }
@@ -193,7 +194,7 @@ export class EnginePolls {
       signals: undefined,
       timer: undefined,
       poll: new EnginePoll(this.#options.now),
-      heardAt: this.#options.now(),
+      updatedAt: this.#options.now(),
       polledAt: Number.NEGATIVE_INFINITY,
       waking: undefined,
       wakeNotBefore: Number.NEGATIVE_INFINITY,
@@ -209,15 +210,15 @@ export class EnginePolls {
   #schedule(engine: Engine, pauseMs: number): void {
     clearTimeout(engine.timer)
     const delayMs = pauseMs * (1 + jitter * this.#options.random())
-    engine.timer = setTimeout(() => void this.#turn(engine), delayMs).unref()
+    engine.timer = setTimeout(() => void this.#pollIfDue(engine), delayMs).unref()
   }
 
-  async #turn(engine: Engine): Promise<void> {
+  async #pollIfDue(engine: Engine): Promise<void> {
     if (this.#isDue(engine)) await this.#poll(engine)
     if (this.#isLeader && this.#engines.has(engine.key)) this.#schedule(engine, minPauseMs)
   }
 
-  #isDue({ heardAt, polledAt }: Engine): boolean {
+  #isDue({ updatedAt: heardAt, polledAt }: Engine): boolean {
     const now = this.#options.now()
     switch (this.#bus?.role ?? 'alone') {
       case 'leader':
@@ -231,17 +232,17 @@ export class EnginePolls {
   }
 
   async #poll(engine: Engine): Promise<void> {
-    const { transportOf, kindOf, tell } = this.#options
+    const { transportOf, kindOf, broadcast } = this.#options
     const [target] = engine.targets
     const kind = target && kindOf(target)
     if (!target || !kind) return
     const { signal } = this.#stopping
     const options = { transport: transportOf(target), timeoutMs, userAgent, signal }
-    const signals = (await engine.poll.ask(target, kind, options)) ?? null
+    const signals = (await engine.poll.run(target, kind, options)) ?? null
     engine.polledAt = this.#options.now()
     if (this.#stopping.signal.aborted) return
     const message = { type: 'signals', server: engine.key, signals } as const
-    tell(message, '')
+    broadcast(message, '')
     if (this.#bus?.role === 'leader') this.#bus.publish(message)
   }
 
@@ -251,7 +252,7 @@ export class EnginePolls {
     const { now, intervalMs } = this.#options
     const tooOld = now() - Math.max(silenceMs, 3 * intervalMs)
     for (const engine of this.#engines.values())
-      if (engine.signals && engine.heardAt < tooOld) this.#set(engine, undefined)
+      if (engine.signals && engine.updatedAt < tooOld) this.#set(engine, undefined)
   }
 
   #set(engine: Engine, signals: EngineSignals | undefined): void {

@@ -39,7 +39,7 @@ const forgetMs = 30_000
 /** Delay of the first check, so that it does not compete with the start, in milliseconds. */
 const firstMs = 2_000
 /** Maximum number of servers asked concurrently. */
-const maxAtOnce = 32
+const maxConcurrent = 32
 
 /** Model lists of the servers behind the targets. Targets of the same server share one request. */
 export class EngineStates {
@@ -124,12 +124,12 @@ export class EngineStates {
 
   #check(target: Target): Promise<void> {
     const server = this.#serverOf(target)
-    server.running ??= this.#ask(target, server)
+    server.running ??= this.#requestState(target, server)
     return server.running
   }
 
-  async #ask(target: Target, server: Server): Promise<void> {
-    if (this.#running >= maxAtOnce) await new Promise<void>((resolve) => this.#queue.push(resolve))
+  async #requestState(target: Target, server: Server): Promise<void> {
+    if (this.#running >= maxConcurrent) await new Promise<void>((resolve) => this.#queue.push(resolve))
     this.#running++
     const { transportOf, now } = this.#options
     const transport = transportOf(target)

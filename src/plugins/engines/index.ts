@@ -16,7 +16,9 @@ import { EngineStates } from './engine-states.ts'
 type RouterListener = (router: string, about: Router) => void
 type DemandListener = (router: string, models: ModelDemand) => void
 /** `wake`: resolves to the targets of an engine that has been woken. */
-type EnginePeer = Pick<HealthPeer, 'lead' | 'heard'> & { wake(engine: string): Promise<readonly Target[]> }
+type EnginePeer = Pick<HealthPeer, 'setLeader' | 'onBroadcast'> & {
+  wake(engine: string): Promise<readonly Target[]>
+}
 type SignalsListener = (targets: readonly Target[], signals: EngineSignals | undefined) => void
 
 declare module 'fastify' {
@@ -26,9 +28,9 @@ declare module 'fastify' {
        * Whether non-streaming responses of the target are requested as streams: true for llama.cpp servers, whatever
        * their provider type.
        */
-      collects(target: Target): boolean
+      collectsWholeAnswers(target: Target): boolean
       /** Call with the headers of each response of a target; they may name the engine. */
-      heard(target: Target, headers: UpstreamHeaders): void
+      noteHeaders(target: Target, headers: UpstreamHeaders): void
       /** Smallest context length of a model's targets, in tokens; 0 if unknown. */
       contextOf(model: Model): number
       /**
@@ -36,18 +38,18 @@ declare module 'fastify' {
        */
       loaded(models: readonly Model[]): Promise<ReadonlyMap<Model, readonly LoadedModel[]>>
       /** Resolves once the contexts of these models are known, or after a short timeout. */
-      contextsKnown(models: readonly Model[]): Promise<void>
+      awaitContexts(models: readonly Model[]): Promise<void>
       /**
        * Those targets of other provider types whose servers report llama.cpp. Targets that do not answer in time are
        * omitted.
        */
-      disguised(targets: readonly Target[]): Promise<ReadonlySet<Target>>
+      undeclaredLlamaCpp(targets: readonly Target[]): Promise<ReadonlySet<Target>>
       /** The last poll of the target's server; undefined if nothing is known. */
       signalsOf(target: Target): EngineSignals | undefined
       /** Calls the listener with each poll of the server behind these targets. */
       onSignals(listener: SignalsListener): void
       /** Connects this process with the others: the leader polls, and all receive its results. */
-      peer(peers: Pick<HealthPeers, 'tell' | 'wake'>): EnginePeer
+      peer(peers: Pick<HealthPeers, 'broadcast' | 'wake'>): EnginePeer
       /** Asks the polling process to wake the target's engine, which may fail. */
       wake(target: Target): void
       /** Publishes the demand for each model to the other routers, if this process polls. Undefined if nothing is new. */
@@ -70,7 +72,7 @@ const loadedWaitMs = 1_000
 const contextWaitMs = 500
 const checkWaitMs = 2_000
 /** Weights come back from main memory in seconds. */
-const leastWakeMs = 10_000
+const minWakeMs = 10_000
 /** Provider types commonly configured for llama.cpp servers. */
 const otherTypes: ReadonlySet<string> = new Set(['openai', 'vllm'])
 
@@ -86,18 +88,18 @@ export default fp(
       intervalMs: app.config.healthIntervalMs,
       now: () => performance.now(),
     })
-    const named = new WeakSet<Target>()
+    const reportedLlamaCpp = new WeakSet<Target>()
     const { polls, listeners, demandListeners, routerListeners, connect, wake } = signalPolls(app, (target) =>
       kindOf(target, states),
     )
     const targetsOf = (models: readonly Model[]): Target[] => models.flatMap(({ targets }) => targets)
     app.decorate('engines', {
-      collects: (target) =>
+      collectsWholeAnswers: (target) =>
         target.type.collectsWholeAnswers === true ||
-        named.has(target) ||
+        reportedLlamaCpp.has(target) ||
         states.stateOf(target)?.isLlamaCpp === true,
-      heard: (target, headers) => {
-        if (headers.server === 'llama.cpp') named.add(target)
+      noteHeaders: (target, headers) => {
+        if (headers.server === 'llama.cpp') reportedLlamaCpp.add(target)
       },
       contextOf: (model) => {
         const contexts = model.targets.flatMap((target) => contextOf(target, states) ?? [])
@@ -107,9 +109,9 @@ export default fp(
         await states.refresh(targetsOf(models), { maxAgeMs: loadedAgeMs, waitMs: loadedWaitMs })
         return new Map(models.map((model) => [model, loadedOf(model, states)]))
       },
-      contextsKnown: (models) =>
+      awaitContexts: (models) =>
         states.refresh(targetsOf(models), { maxAgeMs: contextAgeMs, waitMs: contextWaitMs, onlyNew: true }),
-      async disguised(targets) {
+      async undeclaredLlamaCpp(targets) {
         const others = targets.filter(({ type }) => otherTypes.has(type.name))
         await states.refresh(others, { maxAgeMs: 0, waitMs: checkWaitMs })
         return new Set(others.filter((target) => states.stateOf(target)?.isLlamaCpp === true))
@@ -138,7 +140,7 @@ export default fp(
       },
     })
     if (app.config.healthIntervalMs > 0) {
-      const watch = (): void => states.watch(targetsOf(app.models.all()).filter(mayBeDisguised))
+      const watch = (): void => states.watch(targetsOf(app.models.all()).filter(mayBeLlamaCpp))
       app.models.onChange(watch)
       app.addHook('onReady', (ready) => {
         watch()
@@ -161,7 +163,7 @@ export default fp(
 function kindOf(target: Target, states: EngineStates): EngineKind | undefined {
   const { type, healthPath } = target
   if (type.engine !== undefined && healthPath === undefined) return undefined
-  if (mayBeDisguised(target) && states.stateOf(target)?.isLlamaCpp) return 'llamacpp'
+  if (mayBeLlamaCpp(target) && states.stateOf(target)?.isLlamaCpp) return 'llamacpp'
   // The operator declared that the server supports more than chats.
   return type.engine ?? (type.dialect === 'openai' && healthPath !== undefined ? 'metrics' : undefined)
 }
@@ -171,7 +173,7 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
   const listeners: SignalsListener[] = []
   const demandListeners: DemandListener[] = []
   const routerListeners: RouterListener[] = []
-  let peers: Pick<HealthPeers, 'tell' | 'wake'> | undefined
+  let peers: Pick<HealthPeers, 'broadcast' | 'wake'> | undefined
   const polls = new EnginePolls({
     kindOf,
     random: Math.random,
@@ -179,13 +181,13 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
     transportOf: app.upstream.transportOf,
     intervalMs: minPauseMs * replicas,
     openFleetBus: () => openFleetBus(app),
-    wakeTimeoutMs: Math.min(externalTimeoutMs, Math.max(leastWakeMs, loadingTimeoutMs)),
-    tell: (message, router) => peers?.tell(message, router),
+    wakeTimeoutMs: Math.min(externalTimeoutMs, Math.max(minWakeMs, loadingTimeoutMs)),
+    broadcast: (message, router) => peers?.broadcast(message, router),
     onSignals: (targets, signals) => {
       for (const listener of listeners) listener(targets, signals)
     },
   })
-  const cover = (): void => polls.cover(app.models.all().flatMap(allTargets))
+  const cover = (): void => polls.setTargets(app.models.all().flatMap(allTargets))
   if (healthIntervalMs > 0) {
     cover()
     app.models.onChange(cover)
@@ -196,13 +198,13 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
     listeners,
     demandListeners,
     routerListeners,
-    connect(to: Pick<HealthPeers, 'tell' | 'wake'>): EnginePeer {
+    connect(to: Pick<HealthPeers, 'broadcast' | 'wake'>): EnginePeer {
       peers = to
       return {
-        lead: (isLeader) => polls.lead(isLeader),
+        setLeader: (isLeader) => polls.setLeader(isLeader),
         wake: (engine) => polls.wake(engine),
-        heard(message, router) {
-          if (message.type === 'signals') polls.heard(message.server, message.signals)
+        onBroadcast(message, router) {
+          if (message.type === 'signals') polls.update(message.server, message.signals)
           else if (message.type === 'router')
             for (const listener of routerListeners) listener(router, message.about)
           else for (const listener of demandListeners) listener(router, message.models)
@@ -220,7 +222,7 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
  * Whether a target may be llama.cpp and is asked periodically. Excludes cloud providers, which use TLS, and targets
  * whose health checks are disabled.
  */
-function mayBeDisguised({ type, origin, healthPath }: Target): boolean {
+function mayBeLlamaCpp({ type, origin, healthPath }: Target): boolean {
   if (!otherTypes.has(type.name) || !origin.startsWith('http:')) return false
   return type.healthPath === undefined || healthPath !== undefined
 }

@@ -13,7 +13,7 @@ import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../s
 import { withoutBasePath } from '../base-path.ts'
 import type { ConsolePage } from '../console/index.ts'
 import { validationError } from '../validation.ts'
-import { nearPath } from './near-path.ts'
+import { noRoute, type RouteMethods } from './no-route.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -44,7 +44,7 @@ export default fp(
       there.set(url, known)
     })
     const refused = (request: FastifyRequest, reply: FastifyReply): RouterError =>
-      noRoute(app.adminPort.isUsedBy(request.raw) ? adminMethods : methods, request, reply)
+      noRoute(pathOf(request), app.adminPort.isUsedBy(request.raw) ? adminMethods : methods, reply)
 
     app.setErrorHandler((thrown, request, reply) => {
       const error = fromFastify(thrown, request, reply)
@@ -62,7 +62,7 @@ export default fp(
             { ...request.exchange.logIds, ...describeBug(thrown) },
             'a streamed response failed',
           )
-          request.exchange.breakOff(asRouterError(thrown))
+          request.exchange.markTruncated(asRouterError(thrown))
         })
       next()
     })
@@ -80,22 +80,6 @@ export default fp(
 /** What was thrown first: an error for the client may wrap it. */
 function bugIn(thrown: unknown): unknown {
   return thrown instanceof RouterError ? (thrown.cause ?? thrown) : thrown
-}
-
-/** Methods by route pattern. */
-type RouteMethods = Map<string, Set<string>>
-
-function noRoute(methods: RouteMethods, request: FastifyRequest, reply: FastifyReply): RouterError {
-  const allowed = methodsOf(methods, pathOf(request))
-  if (allowed === undefined) {
-    const fixed = [...methods.keys()].filter((url) => !/[:*]/.test(url))
-    const near = nearPath(pathOf(request), fixed)
-    const hint = near === undefined ? '' : `; did you mean ${request.server.config.basePath}${near}?`
-    return new RouterError('not_found', `Unknown path${hint}`, { code: 'not_found' })
-  }
-  const list = [...allowed].join(', ')
-  reply.header('allow', list)
-  return new RouterError('method_not_allowed', `This path supports ${list}`, { code: 'method_not_allowed' })
 }
 
 function sendError(
@@ -189,16 +173,6 @@ function dialectOf(app: FastifyInstance, request: FastifyRequest, path: string):
   const { config } = request.routeOptions
   const named = request.errorDialect ?? config.dialectOf?.(request.headers)
   return app.dialects.get(named ?? dialectOfRoute(config, path, app.config.endpointPrefix))
-}
-
-function methodsOf(methods: RouteMethods, path: string): Set<string> | undefined {
-  const trimmed = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
-  const exact = methods.get(trimmed)
-  if (exact) return exact
-  for (const [url, known] of methods) {
-    if (url.endsWith('/*') && trimmed.startsWith(url.slice(0, -1))) return known
-  }
-  return undefined
 }
 
 /** Path as sent by the client, without query and base path. */

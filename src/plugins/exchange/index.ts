@@ -9,7 +9,7 @@ import type { Step } from '../../relay/steps.ts'
 import type { RequestTrace } from '../../relay/trace.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { costOf } from '../auth/request-cost.ts'
-import { passedOnTrace } from '../tracing/trace-context.ts'
+import { forwardedTrace } from '../tracing/trace-context.ts'
 import { requestLog } from './request-log.ts'
 
 declare module 'fastify' {
@@ -51,7 +51,7 @@ export default fp(
     const notifyStep: StepListener = (step, exchange) => {
       for (const listener of stepListeners) listener(step, exchange)
     }
-    let beginTrace: BeginTrace = ({ headers }) => passedOnTrace(headers)
+    let beginTrace: BeginTrace = ({ headers }) => forwardedTrace(headers)
     const open = new OpenExchanges()
     app.decorate('exchanges', {
       get running() {
@@ -81,7 +81,7 @@ export default fp(
       if (running) publishRunning(running, exchange, request, reply)
       reply.header('x-request-id', request.id)
       reply.header('request-id', request.id)
-      exchange.limitTo(app.config.timeoutMs)
+      exchange.setDeadline(app.config.timeoutMs)
       reply.raw.on('close', () => {
         open.delete(exchange)
         exchange.close(reply.raw.writableFinished)

@@ -61,7 +61,7 @@ export class AnswerEvents implements ChatClient, ClientStream {
     this.#wake?.()
   }
 
-  breakOff(): void {
+  reset(): void {
     this.end()
   }
 

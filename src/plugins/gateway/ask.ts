@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { chatChoices, chatEventStream } from '../../processors/contents/chat-shape.ts'
-import { answerChat, askChat } from '../../relay/run/chat.ts'
+import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
 import { modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
@@ -9,10 +9,11 @@ import type { Model } from '../../sdk/target.ts'
 import type { QuestionEnd, QuestionUse } from '../auth/question-use.ts'
 import { factsOfChat } from '../auto/facts.ts'
 import { processedClient } from '../processors/processed-client.ts'
+import { blocked } from '../processors/protection.ts'
 import { AnswerEvents, readableEvents } from './answer-events.ts'
 import { chatOfQuestion, promptBytesOf } from './chat-of-question.ts'
 
-interface Begun {
+interface BegunQuestion {
   model: Model
   chat: ChatRequest
   use: QuestionUse
@@ -30,13 +31,13 @@ export async function ask(
 ): Promise<Answer> {
   const { model, chat, use } = await begin(app, question, request, { stream: false })
   const { exchange } = request
-  const signal = question.signal && stopped(question.signal, exchange.signal)
+  const signal = question.signal && cancelledWith(question.signal, exchange.signal)
   try {
-    const retrieved = await app.retrieval.chat(chat, model, request)
+    const retrieved = await app.retrieval.augmentChat(chat, model, request)
     const processing = app.processors.begin(request, model)
-    const asked = processing ? await processing.chat(retrieved) : retrieved
-    const given = await askChat({ model, request: asked, ...(signal && { signal }) }, services)
-    const response = (await processing?.answered(given)) ?? given
+    const processed = processing ? await processing.processChat(retrieved) : retrieved
+    const received = await askChat({ model, request: processed, ...(signal && { signal }) }, services)
+    const response = (await processing?.processResponse(received)) ?? received
     await use.end({ usage: response.usage, answerBytes: bytesOf(response) })
     const { sources } = request
     return { ...answerOf(response, exchange.answeringModel ?? model.alias), ...(sources ? { sources } : {}) }
@@ -46,7 +47,26 @@ export async function ask(
   }
 }
 
-/** The same as a stream. Cancels the call if its reader stops early. */
+/** Calls a model for an endpoint of the router, which has resolved the model and counts its usage itself. */
+export async function askForEndpoint(
+  app: FastifyInstance,
+  services: RelayServices,
+  question: ChatQuestion,
+  request: FastifyRequest,
+): Promise<ChatResponse> {
+  const { model } = question
+  const chat = app.retrieval.isUsed
+    ? await app.retrieval.augmentChat(question.request, model, request)
+    : question.request
+  const processing = app.processors.begin(request, model)
+  if (!processing) return askChat({ ...question, request: chat }, services)
+  const received = await askChat({ ...question, request: await processing.processChat(chat) }, services)
+  const response = await processing.processResponse(received)
+  if (processing.isBlocked) throw blocked('response')
+  return response
+}
+
+/** As `ask`, but yields the response as a stream of events. Cancels the call if its reader stops early. */
 export async function* stream(
   app: FastifyInstance,
   services: RelayServices,
@@ -55,10 +75,10 @@ export async function* stream(
 ): AsyncGenerator<AnswerEvent, void, undefined> {
   const { model, chat, use } = await begin(app, question, request, { stream: true })
   const { exchange } = request
-  const gone = left()
+  const gone = questionCancelled()
   const stop = new AbortController()
   const own = question.signal ? AbortSignal.any([stop.signal, question.signal]) : stop.signal
-  const signal = stopped(own, exchange.signal, gone)
+  const signal = cancelledWith(own, exchange.signal, gone)
   const answer = new AnswerEvents()
   const client = {
     dialect: AnswerEvents.dialect(app.dialects.get('openai')),
@@ -73,9 +93,9 @@ export async function* stream(
   const processing = app.processors.begin(request, model)
   const form = { contents: chatEventStream, answers: chatChoices, mediaType: 'application/x-ndjson' }
   const run = async (): Promise<void> => {
-    const retrieved = await app.retrieval.client(client, request)
-    const asked = processing ? await processing.client(retrieved) : retrieved
-    const end = processing?.readsAnswers ? processedClient(answer, processing, form) : undefined
+    const retrieved = await app.retrieval.augmentClientRequest(client, request)
+    const asked = processing ? await processing.processClientRequest(retrieved) : retrieved
+    const end = processing?.readsResponses ? processedClient(answer, processing, form) : undefined
     await answerChat(asked, end?.client ?? answer, { ...services, signal })
     await end?.settled()
   }
@@ -113,11 +133,11 @@ async function begin(
   question: Question,
   request: FastifyRequest,
   { stream }: { stream: boolean },
-): Promise<Begun> {
+): Promise<BegunQuestion> {
   const chat = chatOfQuestion(question, { stream })
-  app.rights.checkAsking(request)
+  app.rights.requireModelAccess(request)
   request.autoChoice = undefined
-  if (app.auto.isMeant(chat.model)) await app.auto.choose(request, factsOfChat(chat, request), ['chat'])
+  if (app.auto.appliesTo(chat.model)) await app.auto.choose(request, factsOfChat(chat, request), ['chat'])
   const model = app.rights.models(request).find(chat.model)
   if (!model) throw modelNotFound(chat.model.slice(0, 256))
   const { exchange, client } = request
@@ -133,7 +153,7 @@ async function begin(
 }
 
 /** Aborts with the request's own reason when it ends; cancelling the call counts for the target as a disconnected client. */
-function stopped(own: AbortSignal, ofRequest: AbortSignal, gone = left()): AbortSignal {
+function cancelledWith(own: AbortSignal, ofRequest: AbortSignal, gone = questionCancelled()): AbortSignal {
   const controller = new AbortController()
   const onRequest = (): void => controller.abort(ofRequest.reason)
   const onOwn = (): void => controller.abort(gone)
@@ -147,7 +167,7 @@ function stopped(own: AbortSignal, ofRequest: AbortSignal, gone = left()): Abort
   return controller.signal
 }
 
-function left(): RouterError {
+function questionCancelled(): RouterError {
   return new RouterError('client_gone', 'The question was cancelled')
 }
 

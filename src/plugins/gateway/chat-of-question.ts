@@ -33,12 +33,12 @@ export function chatOfQuestion(question: Question, { stream }: { stream: boolean
 }
 
 /** Not supported in responses to extensions. */
-const notAsked: ReadonlySet<string> = new Set(['n', 'logprobs', 'topLogprobs'])
+const unsupportedSampling: ReadonlySet<string> = new Set(['n', 'logprobs', 'topLogprobs'])
 
 function samplingOf(question: Question): Sampling {
   const given: Sampling = question
   const present = samplingFields.filter(
-    (field) => !notAsked.has(field) && (given[field] ?? undefined) !== undefined,
+    (field) => !unsupportedSampling.has(field) && (given[field] ?? undefined) !== undefined,
   )
   return Object.fromEntries(present.map((field) => [field, given[field]]))
 }

@@ -1,30 +1,21 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { version } from '../../lib/version.ts'
-import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
-import { deferredClient } from '../../relay/answer/deferred-client.ts'
-import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
-import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
-import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
-import { loopError, viaUpstream } from '../../relay/request/via.ts'
-import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
-import type { Acquire } from '../../relay/run/lease.ts'
+import type { ClientStream } from '../../relay/answer/client-stream.ts'
+import {
+  type ClientRequest,
+  type PathRequest,
+  readClientRequest,
+} from '../../relay/request/client-request.ts'
+import { loopError } from '../../relay/request/hops.ts'
+import type { ChatQuestion } from '../../relay/run/chat.ts'
 import type { RelayServices } from '../../relay/services.ts'
-import { refusesConnections } from '../../relay/upstream/connection-errors.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
-import { modelNotFound } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
-import type { Model, Target } from '../../sdk/target.ts'
-import { clientAddress } from '../auth/client-address.ts'
-import { formOf, framingOf } from '../processors/answer-form.ts'
-import { processedClient } from '../processors/processed-client.ts'
-import { blocked } from '../processors/protection.ts'
-import { sourcedClient } from '../retrieval/sourced-client.ts'
-import { ask, stream } from './ask.ts'
-import { withNamedPrompt } from './named-prompt.ts'
-import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } from './reply-client.ts'
-import { turnOf } from './turn.ts'
+import { ask, askForEndpoint, stream } from './ask.ts'
+import { answerClient } from './chat.ts'
+import { clientStream, keptAlive } from './reply-client.ts'
+import { createServices } from './services.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -33,7 +24,7 @@ declare module 'fastify' {
        * Reads the chat request in a validated body. `named`: model and stream from the path, if not in the body. Throws
        * if its model is invalid.
        */
-      clientRequest(dialect: string, request: FastifyRequest, named?: NamedCall): ClientRequest
+      clientRequest(dialect: string, request: FastifyRequest, named?: PathRequest): ClientRequest
       /**
        * Answers a chat request: tries targets until one has sent its first content. `only`: id of the one target that may
        * answer, without fallback models.
@@ -68,54 +59,16 @@ declare module 'fastify' {
 /** The only access to models, used by all surfaces and the router's own endpoints. */
 export default fp(
   (app, _options, done) => {
-    const servicesOf = servicesFor(app)
-    app.addHook('preParsing', (request, _reply, _payload, next) => next(loopError(request.headers.via)))
+    const servicesOf = createServices(app)
+    app.addHook('preParsing', ({ headers }, _reply, _payload, next) => next(loopError(headers['user-agent'])))
     app.decorate('gateway', {
       clientRequest: (dialect, request, named) => clientRequest(app, dialect, request, named),
-      chat: async (given, request, reply, only) => {
-        const keepAlive = given.stream ? keptAlive(app, given.dialect, reply) : undefined
-        try {
-          const { exchange } = request
-          exchange.dialect ??= given.dialect.name
-          exchange.model ??= given.model.alias
-          const named = withNamedPrompt(app, given, request)
-          const retrieved = app.retrieval.isUsed ? await app.retrieval.client(named, request) : named
-          const processing = app.processors.begin(request, given.model)
-          request.processing = processing
-          const client = processing ? await processing.client(retrieved) : retrieved
-          const replied = replyTo(app, client, reply, keepAlive)
-          const { streamMediaType } = given.dialect
-          const answered = request.sources
-            ? sourcedClient(replied, request.sources, () => framingOf(streamMediaType))
-            : replied
-          const end = processing?.readsAnswers
-            ? processedClient(answered, processing, formOf(given.dialect))
-            : undefined
-          const services = servicesOf(request)
-          const cache = only === undefined ? app.answerCache.begin(request, reply, given.model) : undefined
-          const to = end?.client ?? answered
-          if (cache) await cache.chat(client, to, services)
-          else await answerChat(client, to, only === undefined ? services : pinned(services, only))
-          await end?.settled()
-        } catch (thrown) {
-          if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)
-        }
-        return reply
-      },
+      chat: (client, request, reply, only) => answerClient(app, client, { request, reply, only, servicesOf }),
       ask: async (question, request) => ask(app, servicesOf(request), question, request),
       async *stream(question, request) {
         yield* stream(app, servicesOf(request), question, request)
       },
-      askChat: async (question, request) => {
-        const { model, request: given } = question
-        const chat = app.retrieval.isUsed ? await app.retrieval.chat(given, model, request) : given
-        const processing = app.processors.begin(request, question.model)
-        if (!processing) return askChat({ ...question, request: chat }, servicesOf(request))
-        const processed = { ...question, request: await processing.chat(chat) }
-        const answer = await processing.answered(await askChat(processed, servicesOf(request)))
-        if (processing.isBlocked) throw blocked('response')
-        return answer
-      },
+      askChat: async (question, request) => askForEndpoint(app, servicesOf(request), question, request),
       services: servicesOf,
       clientStream: (reply, dialect) => {
         const keepAlive = keptAlive(app, dialect, reply)
@@ -152,10 +105,10 @@ function clientRequest(
   app: FastifyInstance,
   dialectName: string,
   request: FastifyRequest,
-  named: NamedCall | undefined,
+  named: PathRequest | undefined,
 ): ClientRequest {
   const { exchange, body, rawBody } = request
-  app.rights.checkAsking(request)
+  app.rights.requireModelAccess(request)
   const models = app.rights.models(request)
   exchange.dialect = dialectName
   const client = readClientRequest({
@@ -166,127 +119,8 @@ function clientRequest(
     streamDefault: app.config.streamDefault,
     named,
   })
-  exchange.askedModel = client.alias
+  exchange.requestedName = client.alias
   exchange.model = client.model.alias
   exchange.stream = client.stream
   return client
-}
-
-/** Creates the services of each request; those shared by all requests are created once. */
-function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelayServices {
-  const { acquire, retryBudget, failsOften } = app.balancer
-  const shared: Omit<
-    RelayServices,
-    | 'acquire'
-    | 'busy'
-    | 'exchange'
-    | 'clientHeaders'
-    | 'clientName'
-    | 'via'
-    | 'turn'
-    | 'priority'
-    | 'canary'
-    | 'fallbacksOf'
-    | 'onFailover'
-  > = {
-    dialectOf: (name) => app.dialects.get(name),
-    declined: new DeclinedOperations(() => performance.now()),
-    noteOnce: notedOnce(app),
-    transportOf: app.upstream.transportOf,
-    collects: app.engines.collects,
-    heard: app.engines.heard,
-    budgetOf: retryBudget,
-    failsOften,
-    refusesConnections,
-    timeoutMs: app.config.externalTimeoutMs,
-    userAgent: `llm-router/${version}`,
-    watch: app.health.attempts,
-    loading: app.health.loading,
-    hold: app.holding.hold,
-  }
-  return (request) => ({
-    ...shared,
-    acquire: guarded(app, request, acquire),
-    busy: app.busy.begin,
-    exchange: request.exchange,
-    clientHeaders: request.headers,
-    via: viaUpstream(request.headers.via),
-    clientName: () => request.exchange.client ?? clientAddress(request),
-    ...turnOf(request),
-    fallbacksOf: ({ fallbacks }) => fallbacksFor(app, request, fallbacks),
-    onFailover: (target, error) => {
-      const { exchange, log } = request
-      const { causeCode, upstreamText } = error
-      log.warn(
-        {
-          ...exchange.logIds,
-          model: target.model,
-          target: target.id,
-          error_cause: causeCode,
-          upstream_text: upstreamText,
-        },
-        'failover',
-      )
-    },
-  })
-}
-
-const none: readonly never[] = []
-
-function fallbacksFor(
-  app: FastifyInstance,
-  request: FastifyRequest,
-  configured: readonly string[],
-): readonly Model[] {
-  const { client, autoChoice } = request
-  const chosen = autoChoice?.fallbacks ?? none
-  if (configured.length + chosen.length === 0) return none
-  return [...new Set([...configured, ...chosen])]
-    .map((alias) => app.rights.models(request).find(alias))
-    .filter((model) => model !== undefined)
-    .filter(({ alias }) => !client || !app.budgets.isUsedUp(client.id, alias))
-}
-
-/** Logs each text once per process; the number of texts is small. */
-function notedOnce({ log }: FastifyInstance): (what: string) => void {
-  const noted = new Set<string>()
-  return (what) => {
-    if (noted.has(what)) return
-    noted.add(what)
-    log.info(what)
-  }
-}
-
-/** Enforces permissions on the model for every caller. */
-function guarded({ rights }: FastifyInstance, { client }: FastifyRequest, acquire: Acquire): Acquire {
-  if (!client?.models) return acquire
-  return (model, wish, signal) => {
-    if (!rights.mayUse(client, model.alias)) throw modelNotFound(model.alias)
-    return acquire(model, wish, signal)
-  }
-}
-
-/** The same services for a request that only one target may answer. */
-function pinned(services: RelayServices, id: string): RelayServices {
-  const isWanted = (target: Target): boolean => target.id === id
-  return {
-    ...services,
-    fallbacksOf: () => [],
-    acquire: (model, wish, signal) =>
-      services.acquire(
-        model,
-        { ...wish, can: (target) => isWanted(target) && (wish.can?.(target) ?? true) },
-        signal,
-      ),
-  }
-}
-
-function replyTo(
-  app: FastifyInstance,
-  client: ClientRequest,
-  reply: FastifyReply,
-  keepAlive: KeepAlive | undefined,
-): ChatClient {
-  const answer = new ReplyClient(reply, client.dialect, { debug: app.config.inDebug, keepAlive })
-  return client.beforeEnd ? deferredClient(answer, client.beforeEnd) : answer
 }

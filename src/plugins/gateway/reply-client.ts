@@ -101,7 +101,7 @@ export function keptAlive(
     isEarly = true
   }
   const lastWords = (): string => trailingComment(exchange)
-  const keepAlive = new KeepAlive(stream, { intervalMs, ping, onOpen, lastWords })
+  const keepAlive = new KeepAlive(stream, { intervalMs, ping, onOpen, trailer: lastWords })
   reply.raw.once('close', () => keepAlive.stop())
   return keepAlive
 }

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { plainTurn, type Turn } from '../../relay/run/lease.ts'
+import { defaultTurn, type Turn } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { type Priority, priorities } from '../../sdk/strategy.ts'
 
@@ -13,7 +13,7 @@ interface RequestTurn {
   canary?: boolean
 }
 
-const plain: RequestTurn = { turn: plainTurn, priority: 'normal' }
+const plain: RequestTurn = { turn: defaultTurn, priority: 'normal' }
 
 /**
  * How the request waits for a slot, from its client's key and its headers. Its own priority applies only if the

@@ -128,7 +128,7 @@ export class Breaker {
   }
 
   /** The server accepts connections again: a breaker opened by failed connections may probe immediately. */
-  reachable(): void {
+  onReachable(): void {
     if (this.#state === 'open' && this.#openedBy === 'connect') this.#openUntil = this.#environment.now()
   }
 
@@ -207,17 +207,17 @@ export class Breaker {
 }
 
 /** The last hundred attempts are sufficient for a busy target. */
-const kept = 100
+const maxAttempts = 100
 
 /** End times and results of the most recent attempts at a target. */
 export class RecentAttempts {
-  readonly #at = new Float64Array(kept)
-  readonly #failed = new Uint8Array(kept)
+  readonly #at = new Float64Array(maxAttempts)
+  readonly #failed = new Uint8Array(maxAttempts)
   #added = 0
 
   /** `at`: monotonic milliseconds, never decreasing. */
   add(at: number, failed: boolean): void {
-    const slot = this.#added++ % kept
+    const slot = this.#added++ % maxAttempts
     this.#at[slot] = at
     this.#failed[slot] = failed ? 1 : 0
   }
@@ -226,7 +226,7 @@ export class RecentAttempts {
   since(at: number): { attempts: number; failures: number } {
     let attempts = 0
     let failures = 0
-    for (let slot = 0; slot < Math.min(kept, this.#added); slot++) {
+    for (let slot = 0; slot < Math.min(maxAttempts, this.#added); slot++) {
       if ((this.#at[slot] ?? 0) < at) continue
       attempts++
       failures += this.#failed[slot] ?? 0

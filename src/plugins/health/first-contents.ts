@@ -1,10 +1,10 @@
 /** Number of most recent responses remembered per model. */
-const kept = 64
+const maxSamples = 64
 /**
  * Lower bound of prefill time per token in milliseconds: no engine is assumed to prefill more than 2,000 tokens per
  * second.
  */
-const leastTokenMs = 0.5
+const minTokenMs = 0.5
 /** Accounts for the chat template and the fixed cost before the first token. */
 const overheadTokens = 256
 
@@ -25,7 +25,7 @@ export class FirstContents {
 
   add(sample: Sample): void {
     this.#samples[this.#next] = sample
-    this.#next = (this.#next + 1) % kept
+    this.#next = (this.#next + 1) % maxSamples
   }
 
   /** Median in milliseconds of the samples at or after `since`; undefined without samples. */
@@ -57,7 +57,7 @@ export class FirstContents {
       alike.map((sample) => sample.ms / (sample.tokens + overheadTokens)),
       0.9,
     )
-    return tokens * Math.max(leastTokenMs, perToken ?? 0)
+    return tokens * Math.max(minTokenMs, perToken ?? 0)
   }
 }
 

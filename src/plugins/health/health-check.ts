@@ -10,7 +10,7 @@ export interface HealthCheck {
   timeoutMs: number
   userAgent: string
   /** Whether to query the engine's sleep state after a passed check; requires the target's `sleepPath`. */
-  asksSleep?: boolean
+  checksSleep?: boolean
 }
 
 /** Result of a health check. `refused`: no connection. `failed`: a 5xx, or no valid HTTP response. */
@@ -43,11 +43,11 @@ export function checkHealth(check: HealthCheck): { result: Promise<CheckOutcome>
   const run = async (): Promise<CheckOutcome> => {
     const result = resultOf(await ask(check.path), check.path)
     const { sleepPath } = check.target
-    if (result !== 'passed' || sleepPath === undefined || check.asksSleep === false) return { result }
+    if (result !== 'passed' || sleepPath === undefined || check.checksSleep === false) return { result }
     const answer = await ask(sleepPath)
     if (answer.type !== 'answered') return { result }
     if (answer.status === 404) return { result, cannotSleep: true }
-    return { result: answer.status === 200 && saysAsleep(answer.text) ? 'asleep' : result }
+    return { result: answer.status === 200 && isAsleepAnswer(answer.text) ? 'asleep' : result }
   }
   return {
     result: run(),
@@ -71,7 +71,7 @@ function resultOf(answer: Answer, path: string): CheckResult | undefined {
   }
 }
 
-function saysAsleep(text: string): boolean {
+function isAsleepAnswer(text: string): boolean {
   try {
     const { is_sleeping: isSleeping }: { is_sleeping?: unknown } = Object(JSON.parse(text))
     return isSleeping === true
@@ -103,10 +103,14 @@ function get(
   const timer = setTimeout(timeOut, timeoutMs)
   const headers = { 'user-agent': userAgent, ...target.type.authHeaders(target.token) }
   const request = {
-    ...({ origin: target.origin, path, method: 'GET', headers, body: Buffer.alloc(0) } as const),
+    origin: target.origin,
+    path,
+    method: 'GET',
+    headers,
+    body: Buffer.alloc(0),
     // On a kept-alive connection, a server that refuses new connections would still pass its checks.
     freshSocket: true,
-  }
+  } as const
   call = transport.open(request, {
     onHeaders: (received) => {
       status = received

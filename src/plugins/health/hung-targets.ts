@@ -25,25 +25,25 @@ interface Watched {
   /** Oldest first. */
   readonly waiting: Set<Waiting>
   /** Attempts that were abandoned after waiting too long. */
-  givenUp: { client: string; at: number }[]
+  abandoned: { client: string; at: number }[]
   lastContentAt: number
   /** `trial`: was hung; one probe at a time is let through. */
-  state: 'well' | 'hung' | 'trial'
+  state: 'responsive' | 'hung' | 'trial'
   /** Earliest end of the hung state, after a probe got no response. */
   hungUntil: number
   probe: Waiting | undefined
 }
 
 /** A wait for the first content is too long above this multiple of the model's median. */
-const timesMedian = 10
-const leastWaitMs = 2_000
+const medianFactor = 10
+const minWaitMs = 2_000
 /** Period of the median, and how long abandoned attempts count. */
 const memoryMs = 60_000
 const attemptsToSuspect = 2
 const clientsToSuspect = 2
 /** Time limit of a probe, as a multiple of the usual time. */
-const timesForProbe = 5
-const mostForProbeMs = 10_000
+const probeFactor = 5
+const maxProbeMs = 10_000
 
 /**
  * Detects targets that accept requests but do not begin responses, such as an engine that hangs behind a server whose
@@ -56,7 +56,7 @@ export class HungTargets {
   readonly #options: HungOptions
   readonly #watched = new Map<Target, Watched>()
   readonly #models = new Map<string, { seen: FirstContents; whole: FirstContents }>()
-  #out = 0
+  #hungCount = 0
 
   constructor(options: HungOptions) {
     this.#options = options
@@ -64,11 +64,11 @@ export class HungTargets {
 
   /** Whether any target is hung or on trial. */
   get hasAny(): boolean {
-    return this.#out > 0
+    return this.#hungCount > 0
   }
 
   /** Whether no target needs to be checked periodically. */
-  get isQuiet(): boolean {
+  get isIdle(): boolean {
     return this.#watched.size === 0
   }
 
@@ -88,12 +88,12 @@ export class HungTargets {
     return waiting
   }
 
-  content(waiting: Waiting): void {
+  contentSeen(waiting: Waiting): void {
     const { watched, begunAt, promptTokens } = waiting
     const now = this.#options.now()
     const wasVisible = watched.waiting.delete(waiting)
     watched.lastContentAt = now
-    watched.givenUp = []
+    watched.abandoned = []
     watched.hungUntil = Number.NEGATIVE_INFINITY
     const ms = now - begunAt
     const { seen, whole } = this.#timesOf(watched.target.model)
@@ -101,7 +101,7 @@ export class HungTargets {
     else whole.add({ at: now, ms, tokens: promptTokens })
     if (watched.probe === waiting) {
       watched.probe = undefined
-      this.#become(watched, 'well')
+      this.#become(watched, 'responsive')
     } else if (watched.state === 'hung') this.#become(watched, 'trial')
   }
 
@@ -109,14 +109,14 @@ export class HungTargets {
    * Ends an attempt without first content. `givenUp`: it did not fail, but its client disconnected or the wait was too
    * long.
    */
-  end(waiting: Waiting, givenUp: boolean): void {
+  end(waiting: Waiting, isAbandoned: boolean): void {
     const { watched, client } = waiting
-    const isOver = givenUp && this.#isOver(waiting)
+    const isOver = isAbandoned && this.#isOver(waiting)
     if (watched.waiting.delete(waiting) && isOver)
-      watched.givenUp = [...watched.givenUp, { client, at: this.#options.now() }].slice(-8)
+      watched.abandoned = [...watched.abandoned, { client, at: this.#options.now() }].slice(-8)
     if (watched.probe !== waiting) return
     watched.probe = undefined
-    if (!givenUp || this.#waitedMs(waiting) <= leastWaitMs) return
+    if (!isAbandoned || this.#waitedMs(waiting) <= minWaitMs) return
     watched.hungUntil = this.#options.now() + memoryMs
     this.#become(watched, 'hung')
   }
@@ -125,25 +125,25 @@ export class HungTargets {
   probeLimitMs({ model }: Target, promptTokens: number, isVisible: boolean): number {
     const { seen, whole } = this.#timesOf(model)
     const need = isVisible ? seen.median() : whole.longest()
-    const few = Math.max(leastWaitMs, timesForProbe * (need ?? Number.POSITIVE_INFINITY))
-    return seen.prefillMs(promptTokens) + Math.min(few, (need ?? 0) + mostForProbeMs)
+    const few = Math.max(minWaitMs, probeFactor * (need ?? Number.POSITIVE_INFINITY))
+    return seen.prefillMs(promptTokens) + Math.min(few, (need ?? 0) + maxProbeMs)
   }
 
   /** Re-evaluates all targets; call periodically. */
-  look(): void {
+  evaluate(): void {
     const now = this.#options.now()
     for (const [target, watched] of this.#watched) {
-      watched.givenUp = watched.givenUp.filter(({ at }) => at > now - memoryMs)
+      watched.abandoned = watched.abandoned.filter(({ at }) => at > now - memoryMs)
       if (this.#isSuspect(watched)) this.#become(watched, 'hung')
       else if (watched.state === 'hung' && now >= watched.hungUntil) this.#become(watched, 'trial')
-      const isIdle = watched.waiting.size === 0 && watched.givenUp.length === 0
-      if (isIdle && watched.state === 'well') this.#watched.delete(target)
+      const isIdle = watched.waiting.size === 0 && watched.abandoned.length === 0
+      if (isIdle && watched.state === 'responsive') this.#watched.delete(target)
     }
   }
 
   /** Whether the target is skipped while there are others: it is hung, or its probe is running. */
-  isPassedOver(target: Target): boolean {
-    if (this.#out === 0) return false
+  isHung(target: Target): boolean {
+    if (this.#hungCount === 0) return false
     const watched = this.#watched.get(target)
     return watched?.state === 'hung' || watched?.probe !== undefined
   }
@@ -161,7 +161,7 @@ export class HungTargets {
     for (const model of this.#models.keys()) if (!models.has(model)) this.#models.delete(model)
     for (const [target, watched] of this.#watched) {
       if (targets.has(target)) continue
-      this.#become(watched, 'well')
+      this.#become(watched, 'responsive')
       this.#watched.delete(target)
     }
   }
@@ -175,17 +175,17 @@ export class HungTargets {
       over.push(waiting)
       if (over.length === attemptsToSuspect) return true
     }
-    const all = [...over, ...watched.givenUp]
+    const all = [...over, ...watched.abandoned]
     const clients = new Set(all.map(({ client }) => client))
     return all.length >= attemptsToSuspect && clients.size >= clientsToSuspect
   }
 
   #isOver(waiting: Waiting): boolean {
-    if (this.#silenceMs(waiting) <= leastWaitMs) return false
+    if (this.#silenceMs(waiting) <= minWaitMs) return false
     const { model } = waiting.watched.target
     const median = this.#timesOf(model).seen.median(this.#options.now() - memoryMs)
     if (median === undefined) return false
-    return this.#waitedMs(waiting) > Math.max(leastWaitMs, timesMedian * median)
+    return this.#waitedMs(waiting) > Math.max(minWaitMs, medianFactor * median)
   }
 
   /** Wait beyond the prefill time, counted from the target's last first content if that is later. */
@@ -201,10 +201,10 @@ export class HungTargets {
 
   #become(watched: Watched, state: Watched['state']): void {
     if (watched.state === state) return
-    if (watched.state === 'well') this.#out++
-    else if (state === 'well') this.#out--
+    if (watched.state === 'responsive') this.#hungCount++
+    else if (state === 'responsive') this.#hungCount--
     watched.state = state
-    if (state === 'well') watched.probe = undefined
+    if (state === 'responsive') watched.probe = undefined
   }
 
   #watchedOf(target: Target): Watched {
@@ -213,8 +213,8 @@ export class HungTargets {
     const watched: Watched = {
       target,
       waiting: new Set<Waiting>(),
-      givenUp: [],
-      state: 'well',
+      abandoned: [],
+      state: 'responsive',
       probe: undefined,
       lastContentAt: Number.NEGATIVE_INFINITY,
       hungUntil: Number.NEGATIVE_INFINITY,

@@ -16,7 +16,7 @@ export interface Health {
   /** Health as seen by requests; shared by all models that the target serves. */
   of(target: Target): TargetHealth
   /** Summary of all targets, which spares a pick from checking each of them. */
-  outlook(): HealthSummary
+  summary(): HealthSummary
   /** State from the health checks of a target's server. Independent of the breaker, which requests drive. */
   stateOf(target: Target): CheckedState
   /** Calls the listener with each change of `stateOf`. */
@@ -57,18 +57,18 @@ declare module 'fastify' {
  */
 export default fp(
   (app, _options, done) => {
-    const { of, outlook } = healthsOf(app)
+    const { of, summary } = healthsOf(app)
     const states = new TargetStates()
     const now = (): number => performance.now()
     const othersOf = (target: Target): readonly Target[] =>
-      inUse(app, app.models.find(target.model)).filter((other) => other !== target)
-    const isElsewhere = (target: Target, isElse: (other: Target) => boolean): boolean =>
-      othersOf(target).some((other) => isElse(other) && isUsable(other))
+      targetsInUse(app, app.models.find(target.model)).filter((other) => other !== target)
+    const isElsewhere = (target: Target, isAlternative: (other: Target) => boolean): boolean =>
+      othersOf(target).some((other) => isAlternative(other) && isUsable(other))
     const hung = new HungTargets({ now, hasOthers: (target) => othersOf(target).length > 0 })
     const isUsable = (target: Target): boolean => {
       const { breaker, cooldownMs } = of(target)
       const isOffered = breaker.state === 'closed' && cooldownMs === 0
-      return isOffered && states.isUp(target) && !hung.isPassedOver(target)
+      return isOffered && states.isUp(target) && !hung.isHung(target)
     }
     const checks = serverChecks(app, (target, state) => states.set(target, state))
     const attempts = new WaitingAttempts({
@@ -84,16 +84,16 @@ export default fp(
       now,
       random: Math.random,
       timeoutMs: Math.min(loadingTimeoutMs, externalTimeoutMs),
-      isPresent: (target) => inUse(app, app.models.find(target.model)).includes(target),
+      isPresent: (target) => targetsInUse(app, app.models.find(target.model)).includes(target),
       hasAlternative: isElsewhere,
     })
     states.onChange((target, state) => {
       if (state === 'refused') attempts.moveOn(target)
-      else if (state === 'up') of(target).breaker.reachable()
+      else if (state === 'up') of(target).breaker.onReachable()
     })
     app.decorate('health', {
       of,
-      outlook,
+      summary,
       attempts,
       loading,
       isUsable,
@@ -104,12 +104,12 @@ export default fp(
       isDrained: (target) => states.isDrained(target),
       drain: (ids) => states.drain(ids),
       hasHung: () => hung.hasAny,
-      isHung: (target) => hung.isPassedOver(target),
-      isPanicking: (model) => states.isPanicking(inUse(app, model)),
+      isHung: (target) => hung.isHung(target),
+      isPanicking: (model) => states.isPanicking(targetsInUse(app, model)),
       canServe: (model) => {
-        const targets = inUse(app, model)
+        const targets = targetsInUse(app, model)
         if (states.isPanicking(targets)) return true
-        return targets.some((target) => states.isUp(target) && of(target).standing(0) !== 'out')
+        return targets.some((target) => states.isUp(target) && of(target).standing(0) !== 'unavailable')
       },
     } satisfies Health)
     app.models.onChange(() => {
@@ -129,14 +129,17 @@ export default fp(
 )
 
 /** Standby targets are checked and used only if they may serve as fallback. */
-function inUse(app: FastifyInstance, model: Model | undefined): readonly Target[] {
+export function targetsInUse(
+  { config }: Pick<FastifyInstance, 'config'>,
+  model: Model | undefined,
+): readonly Target[] {
   if (!model) return []
-  return app.config.useSleeping === 'fallback' ? allTargets(model) : model.targets
+  return config.useSleeping === 'fallback' ? allTargets(model) : model.targets
 }
 
-function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'outlook'> {
+function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'summary'> {
   const healths = new WeakMap<Target, TargetHealth>()
-  const troubled = new UnhealthyTargets()
+  const unhealthy = new UnhealthyTargets()
   const of = (target: Target): TargetHealth => {
     let health = healths.get(target)
     if (!health) {
@@ -144,7 +147,7 @@ function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'outlook'> {
       health = new TargetHealth({
         now: () => performance.now(),
         random: Math.random,
-        onTrouble: (each) => troubled.add(each),
+        onUnhealthy: (each) => unhealthy.add(each),
         onChange: (_health, change) => logChange(app.log, names, change),
       })
       healths.set(target, health)
@@ -153,9 +156,9 @@ function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'outlook'> {
   }
   app.models.onChange(({ replaced }) => {
     for (const [target, previous] of replaced) healths.set(target, of(previous))
-    troubled.retain(new Set(app.models.all().flatMap(allTargets).map(of)))
+    unhealthy.retain(new Set(app.models.all().flatMap(allTargets).map(of)))
   })
-  return { of, outlook: () => troubled.outlook() }
+  return { of, summary: () => unhealthy.summary() }
 }
 
 /** Undefined if health checks are disabled. */
@@ -168,19 +171,19 @@ function serverChecks(
   const { transportOf } = app.upstream
   const intervalMs = app.config.healthIntervalMs
   const checks = new ServerChecks({ peers, transportOf, intervalMs, log: app.log, onState })
-  const cover = (): void => checks.cover(app.models.all().flatMap((model) => inUse(app, model)))
+  const cover = (): void => checks.setTargets(app.models.all().flatMap((model) => targetsInUse(app, model)))
   cover()
   app.models.onChange(cover)
   app.addHook('onReady', (ready) => {
     const engines = app.engines.peer(peers)
     peers.join({
-      lead: (isLeader) => {
-        checks.lead(isLeader)
-        engines.lead(isLeader)
+      setLeader: (isLeader) => {
+        checks.setLeader(isLeader)
+        engines.setLeader(isLeader)
       },
       learned: (server, state) => checks.learned(server, state),
       answered: (server) => checks.answered(server),
-      heard: (message, router) => engines.heard(message, router),
+      onBroadcast: (message, router) => engines.onBroadcast(message, router),
       wake: (engine) => void engines.wake(engine).then((targets) => checks.woken(targets)),
     })
     ready()
@@ -194,21 +197,21 @@ function serverChecks(
 
 /** Health of the targets of all models, for a request without features. */
 export interface HealthSummary {
-  /** Targets whose standing is not `first`. The same list is returned while its members stay the same. */
-  readonly kept: readonly TargetHealth[]
+  /** Targets whose standing is not `healthy`. The same list is returned while its members stay the same. */
+  readonly unhealthy: readonly TargetHealth[]
   /**
-   * Whether each target needs to be checked: some have another standing for requests with features, or are last and may
+   * Whether each target needs to be checked: some have another standing for requests with features, or are deprioritized and may
    * be due for a retry.
    */
   readonly isMixed: boolean
 }
 
-const well: HealthSummary = { kept: [], isMixed: false }
+const allHealthy: HealthSummary = { unhealthy: [], isMixed: false }
 
 /** Targets with known problems. There are nearly always none, so a pick costs nothing extra. */
 export class UnhealthyTargets {
   readonly #all = new Set<TargetHealth>()
-  #outlook: HealthSummary = well
+  #summary: HealthSummary = allHealthy
 
   add(health: TargetHealth): void {
     this.#all.add(health)
@@ -218,9 +221,9 @@ export class UnhealthyTargets {
     for (const health of this.#all) if (!present.has(health)) this.#all.delete(health)
   }
 
-  outlook(): HealthSummary {
-    if (this.#all.size === 0 && this.#outlook.kept.length === 0) return well
-    const { kept } = this.#outlook
+  summary(): HealthSummary {
+    if (this.#all.size === 0 && this.#summary.unhealthy.length === 0) return allHealthy
+    const { unhealthy } = this.#summary
     let count = 0
     let areSame = true
     let isMixed = false
@@ -230,16 +233,16 @@ export class UnhealthyTargets {
         continue
       }
       const standing = health.standing(0)
-      if (health.hasFeatureFailures || standing === 'last') isMixed = true
-      if (standing !== 'first' && kept[count++] !== health) areSame = false
+      if (health.hasFeatureFailures || standing === 'deprioritized') isMixed = true
+      if (standing !== 'healthy' && unhealthy[count++] !== health) areSame = false
     }
-    if (areSame && count === kept.length && isMixed === this.#outlook.isMixed) return this.#outlook
-    const now = areSame && count === kept.length ? kept : this.#keptNow()
-    this.#outlook = { kept: now, isMixed }
-    return this.#outlook
+    if (areSame && count === unhealthy.length && isMixed === this.#summary.isMixed) return this.#summary
+    const current = areSame && count === unhealthy.length ? unhealthy : this.#unhealthyNow()
+    this.#summary = { unhealthy: current, isMixed }
+    return this.#summary
   }
 
-  #keptNow(): readonly TargetHealth[] {
-    return [...this.#all].filter((health) => health.standing(0) !== 'first')
+  #unhealthyNow(): readonly TargetHealth[] {
+    return [...this.#all].filter((health) => health.standing(0) !== 'healthy')
   }
 }

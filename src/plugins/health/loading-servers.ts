@@ -12,8 +12,8 @@ export interface LoadingOptions {
   random(): number
   /** Whether the target is still configured for its model. */
   isPresent(target: Target): boolean
-  /** Whether the model has another usable target for which `isElse` is true. */
-  hasAlternative(target: Target, isElse: (other: Target) => boolean): boolean
+  /** Whether the model has another usable target for which `isAlternative` is true. */
+  hasAlternative(target: Target, isAlternative: (other: Target) => boolean): boolean
 }
 
 type Outcome = 'ready' | 'elsewhere' | 'timeout' | 'stopped'
@@ -48,21 +48,24 @@ export class LoadingServers implements Loading {
     return this.#options.states.of(target) === 'loading'
   }
 
-  says(target: Target): void {
+  noteLoading(target: Target): void {
     clearTimeout(this.#holds.get(target))
     const end = (): void => {
       this.#holds.delete(target)
-      this.#options.states.hold(target, false)
+      this.#options.states.setReportedLoading(target, false)
     }
     this.#holds.set(target, setTimeout(end, holdMs).unref())
-    this.#options.states.hold(target, true)
+    this.#options.states.setReportedLoading(target, true)
   }
 
-  async wait(target: Target, { request, stop, isElse, hasFallback }: WaitingRequest): Promise<Outcome> {
+  async wait(
+    target: Target,
+    { request, stop, isAlternative, hasFallback }: WaitingRequest,
+  ): Promise<Outcome> {
     const outcome = await this.#until(this.#deadlineOf(request), stop, () => {
       // Does not wait for a target that a reload has removed or reconfigured.
       if (!this.#options.isPresent(target)) return 'elsewhere'
-      if (this.#options.hasAlternative(target, isElse)) return 'elsewhere'
+      if (this.#options.hasAlternative(target, isAlternative)) return 'elsewhere'
       if (!this.isLoading(target)) return 'ready'
       return hasFallback ? 'elsewhere' : undefined
     })

@@ -37,7 +37,7 @@ const contentPauseMs = 250
  * Health checks of the servers behind the targets. Only one process, the leader, checks, and each server once, however
  * many targets it has. The results reach all targets in every process.
  */
-export class ServerChecks implements Pick<HealthPeer, 'lead' | 'learned' | 'answered'> {
+export class ServerChecks implements Pick<HealthPeer, 'setLeader' | 'learned' | 'answered'> {
   readonly #options: ServerChecksOptions
   readonly #servers = new Map<string, Server>()
   readonly #serverOf = new WeakMap<Target, Server>()
@@ -50,7 +50,7 @@ export class ServerChecks implements Pick<HealthPeer, 'lead' | 'learned' | 'answ
   }
 
   /** Replaces the set of targets. */
-  cover(targets: readonly Target[]): void {
+  setTargets(targets: readonly Target[]): void {
     const wanted = new Set(targets)
     // Add before removing, so that a server whose targets merely change keeps its state.
     for (const target of wanted) this.#add(target)
@@ -59,7 +59,7 @@ export class ServerChecks implements Pick<HealthPeer, 'lead' | 'learned' | 'answ
     }
   }
 
-  lead(isLeader: boolean): void {
+  setLeader(isLeader: boolean): void {
     this.#isLeader = isLeader
     for (const server of this.#servers.values()) {
       if (isLeader) this.#watch(server)
@@ -99,7 +99,7 @@ export class ServerChecks implements Pick<HealthPeer, 'lead' | 'learned' | 'answ
 
   /** Stops checking when the process ends. */
   stop(): void {
-    this.lead(false)
+    this.setLeader(false)
     this.#options.peers.leave()
   }
 
@@ -129,7 +129,7 @@ export class ServerChecks implements Pick<HealthPeer, 'lead' | 'learned' | 'answ
   #watch(server: Server): void {
     const { peers, intervalMs } = this.#options
     server.stop ??= watchServer({
-      ask: () => this.#ask(server),
+      check: () => this.#check(server),
       state: this.#states.get(server.key) ?? 'up',
       intervalMs,
       random: Math.random,
@@ -157,19 +157,19 @@ export class ServerChecks implements Pick<HealthPeer, 'lead' | 'learned' | 'answ
     server.stop = undefined
   }
 
-  #ask(server: Server): ReturnType<typeof checkHealth> {
+  #check(server: Server): ReturnType<typeof checkHealth> {
     const { targets, path } = server
     const [target] = targets
     if (!target) throw new Error('cannot check a server without targets')
     const transport = this.#options.transportOf(target)
     const userAgent = `llm-router/${version}`
-    const asksSleep = !server.cannotSleep
-    const { result, stop } = checkHealth({ target, path, transport, timeoutMs, userAgent, asksSleep })
-    return { result: result.then((outcome) => noted(server, outcome)), stop }
+    const checksSleep = !server.cannotSleep
+    const { result, stop } = checkHealth({ target, path, transport, timeoutMs, userAgent, checksSleep })
+    return { result: result.then((outcome) => withSleepSupport(server, outcome)), stop }
   }
 }
 
-function noted(server: Server, outcome: CheckOutcome): CheckOutcome {
+function withSleepSupport(server: Server, outcome: CheckOutcome): CheckOutcome {
   if (outcome.cannotSleep) server.cannotSleep = true
   // A different server may listen when the address accepts connections again.
   else if (outcome.result === 'refused') server.cannotSleep = false

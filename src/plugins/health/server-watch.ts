@@ -3,7 +3,7 @@ import type { CheckOutcome, CheckResult } from './health-check.ts'
 
 export interface ServerWatch {
   /** Sends one health check; see `checkHealth`. */
-  ask(): { result: Promise<CheckOutcome>; stop(): void }
+  check(): { result: Promise<CheckOutcome>; stop(): void }
   /** Initial state of the server. */
   state: CheckedState
   /** Interval between checks in milliseconds; jittered by 20 %. */
@@ -22,20 +22,20 @@ const transitionMs = 1_000
 
 /** Checks a server periodically and reports state changes. Returns a function that stops it. */
 export function watchServer(watch: ServerWatch): () => void {
-  const { ask, intervalMs, random, now, lastContentAt, onChange } = watch
+  const { check, intervalMs, random, now, lastContentAt, onChange } = watch
   const soonMs = Math.min(transitionMs, intervalMs)
   const server = new Reachability(watch.state)
   let timer: NodeJS.Timeout | undefined
   let stopped = false
   let stopCheck: (() => void) | undefined
   const next = (ms: number): void => {
-    if (!stopped) timer = setTimeout(() => void look(), ms)
+    if (!stopped) timer = setTimeout(() => void runCheck(), ms)
   }
-  const look = async (): Promise<void> => {
+  const runCheck = async (): Promise<void> => {
     const since = now()
-    const check = ask()
-    stopCheck = check.stop
-    const { result } = await check.result
+    const running = check()
+    stopCheck = running.stop
+    const { result } = await running.result
     stopCheck = undefined
     if (stopped) return
     const before = server.state
@@ -57,10 +57,10 @@ export function watchServer(watch: ServerWatch): () => void {
 }
 
 /** Consecutive failed checks until a server is down. A refused connection is less ambiguous than a slow response. */
-const refusedToFall = 2
-const failedToFall = 3
+const refusalsUntilDown = 2
+const failuresUntilDown = 3
 /** Consecutive passed checks until a server that failed its checks or timed out is up again. */
-const passedToRise = 2
+const passesUntilUp = 2
 
 /** State of a server according to a series of health checks. Only checks change it. */
 export class Reachability {
@@ -108,18 +108,18 @@ export class Reachability {
     this.#failed = []
     this.#passed++
     // A server that accepts connections again has been restarted and needs no second check.
-    const isSick = this.#isDown && this.#state !== 'refused'
-    if (!isSick || this.#passed >= passedToRise) this.#become('up')
+    const needsSecondCheck = this.#isDown && this.#state !== 'refused'
+    if (!needsSecondCheck || this.#passed >= passesUntilUp) this.#become('up')
   }
 
   #fail(result: 'refused' | 'timeout' | 'failed'): void {
     this.#passed = 0
-    this.#failed = [...this.#failed, result].slice(-failedToFall)
+    this.#failed = [...this.#failed, result].slice(-failuresUntilDown)
     const failed = this.#failed
-    const refused = failed.slice(-refusedToFall)
-    if (refused.length === refusedToFall && refused.every((each) => each === 'refused'))
+    const refused = failed.slice(-refusalsUntilDown)
+    if (refused.length === refusalsUntilDown && refused.every((each) => each === 'refused'))
       this.#state = 'refused'
-    else if (failed.length === failedToFall) this.#fall(failed)
+    else if (failed.length === failuresUntilDown) this.#fall(failed)
     else if (this.#state === 'up') this.#state = 'degraded'
   }
 

@@ -43,7 +43,7 @@ export class Suspicions {
     return true
   }
 
-  answered(): void {
+  reset(): void {
     this.#inRow.clear()
   }
 

@@ -5,10 +5,10 @@ import { Breaker, type Ticket } from './breaker.ts'
 import { Suspicions } from './suspicions.ts'
 
 /**
- * Standing of a target for a request. `first`: healthy. `last`: used if no healthy target is left. `ejected`: used only
- * if no target of the model is healthy. `out`: cannot answer now.
+ * Standing of a target for a request. `deprioritized`: used if no healthy target is left. `ejected`: used only
+ * if no target of the model is healthy. `unavailable`: cannot answer now.
  */
-export type Standing = 'first' | 'last' | 'ejected' | 'out'
+export type Standing = 'healthy' | 'deprioritized' | 'ejected' | 'unavailable'
 
 /** The HTTP status because of which a target is `misconfigured`. */
 export interface Misconfiguration {
@@ -26,8 +26,8 @@ interface Environment {
   now(): number
   /** 0 (inclusive) to 1 (exclusive). */
   random(): number
-  /** Called when the standing may no longer be `first`. */
-  onTrouble(health: TargetHealth): void
+  /** Called when the standing may no longer be `healthy`. */
+  onUnhealthy(health: TargetHealth): void
   /**
    * Called when a breaker opens or closes, and when the target becomes misconfigured or recovers. `features`: those of
    * the breaker, 0 for all requests.
@@ -117,26 +117,26 @@ export class TargetHealth {
   }
 
   /** Whether a misconfigured target is due for a trial request. */
-  get isDue(): boolean {
+  get isTrialDue(): boolean {
     return this.#misconfigured !== undefined && this.#environment.now() >= this.#retryAt
   }
 
   standing(features: number): Standing {
     const { breaker } = this
     const now = this.#environment.now()
-    if (now < this.#cooldownUntil) return 'out'
-    if (!breaker.available) return breaker.openedBy === 'connect' ? 'out' : 'ejected'
-    if (this.#features.size > 0 && this.#concerning(features).some(([, { available }]) => !available))
+    if (now < this.#cooldownUntil) return 'unavailable'
+    if (!breaker.available) return breaker.openedBy === 'connect' ? 'unavailable' : 'ejected'
+    if (this.#features.size > 0 && this.#breakersFor(features).some(([, { available }]) => !available))
       return 'ejected'
-    if (this.#misconfigured !== undefined || now < this.#suspectedUntil) return 'last'
-    return 'first'
+    if (this.#misconfigured !== undefined || now < this.#suspectedUntil) return 'deprioritized'
+    return 'healthy'
   }
 
   begin(features: number): HealthTicket {
-    if (this.isDue) this.#retryAt = this.#environment.now() + misconfiguredRetryMs
+    if (this.isTrialDue) this.#retryAt = this.#environment.now() + misconfiguredRetryMs
     return {
       plain: this.breaker.begin(),
-      features: this.#concerning(features).map(([, breaker]) => [breaker, breaker.begin()]),
+      features: this.#breakersFor(features).map(([, breaker]) => [breaker, breaker.begin()]),
     }
   }
 
@@ -152,7 +152,7 @@ export class TargetHealth {
     if (verdict === 'cooldown') {
       const until = this.#environment.now() + Math.min(maxCooldownMs, pauseMs)
       this.#cooldownUntil = Math.max(this.#cooldownUntil, until)
-      this.#environment.onTrouble(this)
+      this.#environment.onUnhealthy(this)
     }
   }
 
@@ -161,7 +161,7 @@ export class TargetHealth {
     this.#cooldownUntil = 0
     this.#suspectedUntil = 0
     this.#refusals = 0
-    this.#suspicions.answered()
+    this.#suspicions.reset()
     const { status } = this.#misconfigured ?? {}
     this.#misconfigured = undefined
     this.#features.clear()
@@ -170,23 +170,23 @@ export class TargetHealth {
   }
 
   /** Call when a response begins. */
-  answering(): void {
+  contentSeen(): void {
     this.#answeredAt = this.#environment.now()
     this.#suspectedUntil = 0
   }
 
   /** Judges an attempt whose failure was `ambiguous`: its request has ended, or another target answers it. */
   judge(ticket: HealthTicket, judgement: Judgement): void {
-    const { answeredBy, kind, features, fingerprint, refusal } = judgement
+    const { answeredBy, kind, features, fingerprint, refusalStatus } = judgement
     if (answeredBy !== 'fallback') release(ticket, this.breaker)
-    const isRefusal = refusal !== undefined && this.#isOurs(refusal, judgement)
+    const isRefusal = refusalStatus !== undefined && this.#isMisconfiguration(refusalStatus, judgement)
     switch (answeredBy) {
       case 'target':
-        if (isRefusal) this.#refused(refusal, judgement)
+        if (isRefusal) this.#countRefusal(refusalStatus, judgement)
         else this.#countFailures(ticket, features, kind, 1)
         return
       case 'nobody':
-        if (isRefusal) this.#refused(refusal, judgement)
+        if (isRefusal) this.#countRefusal(refusalStatus, judgement)
         this.#suspect()
         return
       case 'unknown':
@@ -198,18 +198,18 @@ export class TargetHealth {
   }
 
   /**
-   * Whether a rejection may concern the configured key or model rather than what the request names. A rejected key
+   * Whether a rejection may concern the configured key or model rather than something that only this request uses. A rejected key
    * always concerns the configuration. A server that has never answered may support neither the operation nor the
    * model.
    */
-  #isOurs(refusal: number, { names }: Judgement): boolean {
-    if (names === undefined || refusal === 401 || refusal === 402) return true
-    return names === 'operation' && this.#answeredAt === Number.NEGATIVE_INFINITY
+  #isMisconfiguration(refusalStatus: number, { mayLack }: Judgement): boolean {
+    if (mayLack === undefined || refusalStatus === 401 || refusalStatus === 402) return true
+    return mayLack === 'operation' && this.#answeredAt === Number.NEGATIVE_INFINITY
   }
 
   #countFailures(ticket: HealthTicket, features: number, kind: 'failure' | 'slow', failures: number): void {
     if (failures === 0) return
-    this.#environment.onTrouble(this)
+    this.#environment.onUnhealthy(this)
     const breaker = features === 0 ? this.breaker : this.#features.get(features)
     const known = ticket.features.find(([each]) => each === breaker)?.[1]
     const ticketOfBreaker = features === 0 ? ticket.plain : known
@@ -219,33 +219,33 @@ export class TargetHealth {
 
   #suspect(): void {
     this.#suspectedUntil = this.#environment.now() + suspicionMs
-    this.#environment.onTrouble(this)
+    this.#environment.onUnhealthy(this)
   }
 
-  #refused(status: number, { answeredBy, fingerprint, features }: Judgement): void {
+  #countRefusal(status: number, { answeredBy, fingerprint, features }: Judgement): void {
     const neverAnswered = this.#answeredAt === Number.NEGATIVE_INFINITY
     const isNew = this.#suspicions.isNew(features, fingerprint)
     if (answeredBy === 'target' || neverAnswered || isNew) this.#refusals++
     const rejectsKey = status !== 404 && neverAnswered
     if (!rejectsKey && this.#refusals < refusalsToMisconfigured) return
-    const isNews = this.#misconfigured?.status !== status
+    const isChanged = this.#misconfigured?.status !== status
     this.#misconfigured = { status }
     this.#retryAt = this.#environment.now() + misconfiguredRetryMs
-    this.#environment.onTrouble(this)
-    if (isNews) this.#environment.onChange(this, { type: 'misconfigured', status })
+    this.#environment.onUnhealthy(this)
+    if (isChanged) this.#environment.onChange(this, { type: 'misconfigured', status })
   }
 
   #answered(): void {
-    this.answering()
+    this.contentSeen()
     this.#refusals = 0
-    this.#suspicions.answered()
+    this.#suspicions.reset()
     const { status } = this.#misconfigured ?? {}
     this.#misconfigured = undefined
     if (status !== undefined) this.#environment.onChange(this, { type: 'configured', status })
     for (const [features, breaker] of this.#features) if (breaker.isIdle) this.#features.delete(features)
   }
 
-  #concerning(features: number): [number, Breaker][] {
+  #breakersFor(features: number): [number, Breaker][] {
     if (features === 0 || this.#features.size === 0) return []
     return Array.from(this.#features).filter(([needed]) => needsAll(features, needed))
   }
@@ -262,7 +262,7 @@ export class TargetHealth {
       now,
       random,
       onChange: (breaker) => {
-        if (breaker.state !== 'closed') this.#environment.onTrouble(this)
+        if (breaker.state !== 'closed') this.#environment.onUnhealthy(this)
         const type = breaker.state === 'closed' ? 'restored' : 'ejected'
         this.#environment.onChange(this, { type, features, breaker })
       },

@@ -14,7 +14,7 @@ export class TargetStates {
   /** Of targets that are not up. */
   readonly #states = new Map<Target, CheckedState>()
   /** Checked state of targets whose server reported to a request that it is loading. */
-  readonly #held = new Map<Target, CheckedState>()
+  readonly #reportedLoading = new Map<Target, CheckedState>()
   readonly #listeners: StateListener[] = []
   /** Ids of drained targets: a reload may replace a target but keeps its id. */
   #drained: ReadonlySet<string> = new Set()
@@ -45,23 +45,23 @@ export class TargetStates {
 
   /** Sets the state found by the health checks. */
   set(target: Target, state: CheckedState): void {
-    if (this.#held.has(target)) this.#held.set(target, state)
+    if (this.#reportedLoading.has(target)) this.#reportedLoading.set(target, state)
     // If the server is down, the checks override its response to a request.
-    if (this.#held.has(target) && (state === 'up' || state === 'degraded')) return
+    if (this.#reportedLoading.has(target) && (state === 'up' || state === 'degraded')) return
     this.#change(target, state)
   }
 
   /** Marks a server that reported to a request that it is loading. Lasts until called again with `false`. */
-  hold(target: Target, on: boolean): void {
-    if (on && !this.#held.has(target)) this.#held.set(target, this.of(target))
-    const checked = this.#held.get(target) ?? 'up'
-    if (!on) this.#held.delete(target)
+  setReportedLoading(target: Target, on: boolean): void {
+    if (on && !this.#reportedLoading.has(target)) this.#reportedLoading.set(target, this.of(target))
+    const checked = this.#reportedLoading.get(target) ?? 'up'
+    if (!on) this.#reportedLoading.delete(target)
     if (checked === 'up' || checked === 'degraded') this.#change(target, on ? 'loading' : checked)
   }
 
   /** Drops the state of removed targets. */
   retain(targets: ReadonlySet<Target>): void {
-    for (const known of [this.#states, this.#held])
+    for (const known of [this.#states, this.#reportedLoading])
       for (const target of known.keys()) if (!targets.has(target)) known.delete(target)
     this.#filtered = new WeakMap()
   }

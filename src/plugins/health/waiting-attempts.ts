@@ -56,7 +56,7 @@ export class WaitingAttempts implements AttemptWatch {
   content(wait: Wait): void {
     const { hung, onContent } = this.#options
     this.#remove(wait)
-    hung.content(wait.waiting)
+    hung.contentSeen(wait.waiting)
     onContent(wait.attempt.target)
   }
 
@@ -88,8 +88,8 @@ export class WaitingAttempts implements AttemptWatch {
 
   #check(): void {
     const { hung, stateOf, hasAlternative } = this.#options
-    hung.look()
-    if (hung.isQuiet) {
+    hung.evaluate()
+    if (hung.isIdle) {
       clearInterval(this.#timer)
       this.#timer = undefined
     }

@@ -59,7 +59,7 @@ export function exposeEngines(app: FastifyInstance, names: TargetLabels): void {
       labelNames: ['model_name', 'target'],
       aggregator: 'max',
       *read() {
-        for (const { target, signals } of known(app)) {
+        for (const { target, signals } of polledEngines(app)) {
           const value = of(signals, target)
           if (value !== undefined) yield { labels: labelsOf(target, names), value }
         }
@@ -71,7 +71,7 @@ export function exposeEngines(app: FastifyInstance, names: TargetLabels): void {
     labelNames: ['model_name', 'target', 'state'],
     aggregator: 'max',
     *read() {
-      for (const { target, signals } of known(app)) {
+      for (const { target, signals } of polledEngines(app)) {
         if (signals.state === undefined) continue
         for (const state of states)
           yield { labels: { ...labelsOf(target, names), state }, value: Number(state === signals.state) }
@@ -80,7 +80,7 @@ export function exposeEngines(app: FastifyInstance, names: TargetLabels): void {
   })
 }
 
-function* known(app: FastifyInstance): Iterable<{ target: Target; signals: EngineSignals }> {
+function* polledEngines(app: FastifyInstance): Iterable<{ target: Target; signals: EngineSignals }> {
   for (const model of app.models.all())
     for (const { target } of app.balancer.signals(model)) {
       const signals = app.engines.signalsOf(target)

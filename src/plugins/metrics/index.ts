@@ -41,9 +41,9 @@ export default fp(
     app.exchanges.onEnd(recordRequests(app))
     app.exchanges.onEnd(recordProcessors(app))
     app.exchanges.onEnd(recordCache(app))
-    const both = [recordModels(app, labels), recordUsage(app, labels)]
-    if (app.config.authEnabled) both.push(recordClients(app))
-    for (const record of both) {
+    const requestAndInternalRecorders = [recordModels(app, labels), recordUsage(app, labels)]
+    if (app.config.authEnabled) requestAndInternalRecorders.push(recordClients(app))
+    for (const record of requestAndInternalRecorders) {
       app.exchanges.onEnd(record)
       app.internalCalls.onEnd(record)
     }

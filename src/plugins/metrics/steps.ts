@@ -11,20 +11,20 @@ export function recordSteps(
   targetLabels: TargetLabels,
 ): (step: Step, exchange: Exchange) => void {
   const recordAttempt = recordAttempts(app, targetLabels)
-  const recordSearch = recordSearches(app)
+  const recordPick = recordPicks(app)
   const { retries, exhausted } = retryCounters(new Families(app.metrics.client))
   return (step, exchange) => {
     switch (step.type) {
-      case 'began':
+      case 'attempt-began':
         return
-      case 'attempt': {
+      case 'attempt-ended': {
         const { target, after } = step.attempt
         recordAttempt(step.attempt, exchange.dialect)
         if (after) retries.series({ model_name: target.model, error_code: reasonOf(after) }).value++
         return
       }
-      case 'search':
-        return recordSearch(step)
+      case 'pick':
+        return recordPick(step)
       case 'resent':
         retries.series({ model_name: step.model, error_code: 'stale_socket' }).value++
         return
@@ -49,9 +49,9 @@ function retryCounters(families: Families) {
   }
 }
 
-type Search = Extract<Step, { type: 'search' }>
+type PickStep = Extract<Step, { type: 'pick' }>
 
-function recordSearches(app: FastifyInstance): (step: Search) => void {
+function recordPicks(app: FastifyInstance): (step: PickStep) => void {
   const families = new Families(app.metrics.client)
   const stages = families.counter({
     name: 'llm_router_pipeline_stage_total',

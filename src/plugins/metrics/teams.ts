@@ -2,10 +2,10 @@ import type { FastifyInstance } from 'fastify'
 import { Families, perKey } from './families.ts'
 
 /** Maximum number of labels; further names are `other`. */
-const mostNames = 1_000
+const maxNames = 1_000
 
 /** Only the first names become labels, which bounds their number. */
-export function boundedNames(most = mostNames): (name: string) => string {
+export function boundedNames(most = maxNames): (name: string) => string {
   const known = new Set<string>()
   return (name) => {
     if (known.has(name)) return name
@@ -80,7 +80,7 @@ function exposeBudgets({ budgets, metrics }: FastifyInstance): void {
     aggregator: 'max',
     collect() {
       this.reset()
-      for (const { budget, ratio } of budgets.used().slice(0, mostNames)) this.set({ budget }, ratio)
+      for (const { budget, ratio } of budgets.used().slice(0, maxNames)) this.set({ budget }, ratio)
     },
   })
   const { counts } = budgets

@@ -1,12 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { type JsonScan, scanObject } from '../../lib/json/splice.ts'
-import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import { type ClientPipe, createClientPipe } from '../../relay/answer/client-stream.ts'
-import { aliasOf, type ClientRequest } from '../../relay/request/client-request.ts'
+import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { countPrompt } from '../../relay/run/count.ts'
-import { answerEmbedding, maxConcurrentParts } from '../../relay/run/embedding.ts'
 import {
   answerForward,
   type ForwardedRequest,
@@ -15,13 +12,15 @@ import {
   receiveUpload,
 } from '../../relay/run/forward.ts'
 import type { AnswerContents, StreamContents } from '../../sdk/content.ts'
-import { asRouterError, badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
+import { asRouterError, badRequest, RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/operation.ts'
-import type { Model } from '../../sdk/target.ts'
 import type { UpstreamCost } from '../auth/request-cost.ts'
 import { headersOf } from '../gateway/reply-client.ts'
 import { processedPipe } from '../processors/processed-client.ts'
 import type { Processing } from '../processors/processing.ts'
+import { embed, embeddingCost } from './embed.ts'
+import { type LoadOptions, load } from './load.ts'
+import { membersOf, resolveModel, scanOf } from './request-parts.ts'
 
 type Answer = (operation: Operation, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
 
@@ -37,6 +36,16 @@ declare module 'fastify' {
       ): Promise<FastifyReply>
       /** Upstream cost of an embeddings request: a large one is sent in several parts. */
       embeddingCost(request: FastifyRequest): UpstreamCost | undefined
+      /**
+       * Loads or unloads a model for a request of an Ollama client without a prompt, which sets how long it stays loaded.
+       * `keepAlive`: a time of zero unloads it.
+       */
+      load(
+        client: ClientRequest,
+        options: LoadOptions,
+        request: FastifyRequest,
+        reply: FastifyReply,
+      ): Promise<FastifyReply>
       /** Forwards a JSON request. Replaces the model's name in its small JSON response. */
       forward: Answer
       /** Forwards a JSON request and streams its response unchanged, whatever the content type. */
@@ -55,19 +64,20 @@ export default fp(
     app.decorate('operations', {
       embed: (dialect, request, reply, named) => embed(app, { dialect, named }, request, reply),
       embeddingCost: (request) => embeddingCost(app, request),
+      load: (client, options, request, reply) => load(app, client, options, { request, reply }),
       forward: async (operation, request, reply) => {
         const { forward, processing } = await processed(app, operation, request)
         const { body, headers } = await answerForward(forward, app.gateway.services(request))
         const isJson = headers['content-type'] === 'application/json'
         const answered =
-          processing && isJson ? await processing.answeredBody(body, answersOf(operation)) : body
+          processing && isJson ? await processing.processResponseBody(body, answersOf(operation)) : body
         return reply.headers(headers).send(answered)
       },
       pipe: async (operation, request, reply) => {
         const { forward, processing } = await processed(app, operation, request)
         const pipe = clientPipe(reply)
-        const form = { contents: pieces, answers: answersOf(operation) }
-        const end = processing?.readsAnswers ? processedPipe(pipe, processing, form) : undefined
+        const form = { contents: llamaCppDeltas, answers: answersOf(operation) }
+        const end = processing?.readsResponses ? processedPipe(pipe, processing, form) : undefined
         const answering = async (): Promise<void> => {
           await pipeForward(forward, end?.client ?? pipe, app.gateway.services(request))
           await end?.settled()
@@ -76,7 +86,7 @@ export default fp(
         return reply
       },
       upload: (operation, request, reply) => upload(app, operation, request, reply),
-      countPrompt: (client, request) => countOrNot(app, client, request),
+      countPrompt: (client, request) => countOrLog(app, client, request),
     })
     done()
   },
@@ -95,50 +105,14 @@ export default fp(
   },
 )
 
-/** The router splits the request, so all parts count as one request; concurrent parts take one slot each. */
-function embeddingCost(app: FastifyInstance, request: FastifyRequest): UpstreamCost | undefined {
-  const body = membersOf(request)
-  const name = body.model ?? body.model_name
-  const model = typeof name === 'string' ? app.rights.models(request).findLoosely(name) : undefined
-  if (!model) return undefined
-  const promptBytes = request.exchange.receivedBytes
-  return { requests: 1, atOnce: maxConcurrentParts(model, body), promptBytes, maxTokens: undefined }
-}
-
-async function embed(
-  app: FastifyInstance,
-  { dialect, named }: { dialect: string; named: string | undefined },
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
-  const { rawBody, exchange } = request
-  const body = membersOf(request)
-  const { alias, model } = modelOf(app, dialect, request, named === undefined ? body : { model: named })
-  if (!rawBody) throw badRequest('The request has no body')
-  const processing = app.processors.begin(request, model)
-  const processed = processing && (await embedded(app, dialect, rawBody.bytes, processing))
-  const others = app.rights
-    .models(request)
-    .listed()
-    .flatMap((each) => (each.embedding ? [each.alias] : []))
-  const atOnce = request.limitUse?.slots
-  const read = { dialect: app.dialects.get(dialect), alias, model, others, atOnce }
-  const client = { ...read, ...rawBody, body, ...processed }
-  const services = app.gateway.services(request)
-  const cache = app.answerCache.begin(request, reply, model)
-  const answer = await (cache ? cache.embedding(client, services) : answerEmbedding(client, services))
-  const { headers = { 'content-type': 'application/json' } } = answer
-  return reply.headers({ ...answerHeaders(exchange), ...headers }).send(answer.body)
-}
-
-async function countOrNot(
+async function countOrLog(
   app: FastifyInstance,
   client: ClientRequest,
   request: FastifyRequest,
 ): Promise<number | undefined> {
   try {
     const processing = app.processors.begin(request, client.model)
-    const counted = processing ? await processing.counted(client) : client
+    const counted = processing ? await processing.processCountRequest(client) : client
     return await countPrompt(counted, app.gateway.services(request))
   } catch (thrown) {
     const { kind, causeCode, message, code } = asRouterError(thrown)
@@ -155,7 +129,7 @@ async function countOrNot(
 
 function forwarded(app: FastifyInstance, operation: Operation, request: FastifyRequest): ForwardedRequest {
   const body = membersOf(request)
-  const named = modelOf(app, 'openai', request, body)
+  const named = resolveModel(app, 'openai', request, body)
   if (!request.rawBody) throw badRequest('The request has no body')
   return { operation, ...named, ...request.rawBody }
 }
@@ -175,35 +149,18 @@ async function processed(
   const processing = app.processors.begin(request, forward.model)
   if (!processing) return { forward, processing }
   const tables = ['openai', 'responses'].map((name) => app.dialects.get(name).contents?.requests[operation])
-  const bytes = await processing.body(forward.bytes, tables.find(Boolean), operation)
-  return { forward: { ...forward, bytes, scan: scanned(bytes) }, processing }
-}
-
-async function embedded(
-  app: FastifyInstance,
-  dialect: string,
-  received: Buffer,
-  processing: Processing,
-): Promise<{ bytes: Buffer; scan: JsonScan; body: Record<string, unknown> }> {
-  const shape = app.dialects.get(dialect).contents?.requests.embedding
-  const bytes = await processing.body(received, shape, 'embedding')
-  return { bytes, scan: scanned(bytes), body: JSON.parse(bytes.toString()) }
-}
-
-function scanned(bytes: Buffer): JsonScan {
-  const scan = scanObject(bytes)
-  if (!scan) throw badRequest('The body must be a JSON object')
-  return scan
+  const bytes = await processing.processBody(forward.bytes, tables.find(Boolean), operation)
+  return { forward: { ...forward, bytes, scan: scanOf(bytes) }, processing }
 }
 
 /** Text deltas in the form of llama.cpp's own streams. */
-const pieces: StreamContents = {
+const llamaCppDeltas: StreamContents = {
   read: ({ content, stop }) => ({
     texts: typeof content === 'string' ? [{ channel: 'content', path: ['content'] }] : [],
     ends: stop === true ? [''] : [],
   }),
-  continued: (like, _at, text) => ({ ...like, content: text }),
-  createEnding: () => ({ sent() {}, filtered: () => [{ content: '', stop: true }] }),
+  continueText: (like, _at, text) => ({ ...like, content: text }),
+  createEnding: () => ({ observe() {}, endFiltered: () => [{ content: '', stop: true }] }),
 }
 
 /** Generated contents of a response. Responses of other operations contain numbers or texts of the request. */
@@ -232,43 +189,18 @@ async function upload(
     maxBytes: app.config.bodyLimitBytes,
   })
   // The client determines the upload's speed, so the time is not the router's own.
-  const received = await request.exchange.steps.outside(receiving)
+  const received = await request.exchange.steps.awaitExternal(receiving)
   request.exchange.receivedBytes = received.spool.bytes
   try {
-    const { model } = modelOf(app, 'openai', request, { model: received.model })
+    const { model } = resolveModel(app, 'openai', request, { model: received.model })
     await app.budgets.admitModel(request, model.alias)
-    app.processors.begin(request, model)?.unprotected(`Files for '${operation}'`)
+    app.processors.begin(request, model)?.skipUninspected(`Files for '${operation}'`)
     const upload = { upload: received, model, operation }
     await throwUnlessSent(reply, pipeUpload(upload, clientPipe(reply), app.gateway.services(request)))
     return reply
   } finally {
     await received.spool.close()
   }
-}
-
-function membersOf({ body }: FastifyRequest): Record<string, unknown> {
-  return body as Record<string, unknown> // validated by the route's schema
-}
-
-/**
- * Resolves the model that a body names; `model` takes precedence over the legacy `model_name`. Throws `bad_request` and
- * `model_not_found`.
- */
-function modelOf(
-  app: FastifyInstance,
-  dialect: string,
-  request: FastifyRequest,
-  body: Record<string, unknown>,
-): { alias: string; model: Model } {
-  const alias = aliasOf(body)
-  const { exchange } = request
-  const models = app.rights.models(request)
-  exchange.dialect = dialect
-  const model = dialect === 'ollama' ? models.findLoosely(alias) : models.find(alias)
-  if (!model) throw modelNotFound(alias.slice(0, 256))
-  exchange.askedModel = alias
-  exchange.model = model.alias
-  return { alias, model }
 }
 
 function clientPipe(reply: FastifyReply): ClientPipe {

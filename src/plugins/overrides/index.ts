@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import { openOverrides } from '../../stores/choose.ts'
 import type { Override } from '../../stores/overrides/store.ts'
+import { targetsInUse } from '../health/index.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -63,7 +64,7 @@ export default fp(
       },
       servedOnlyBy: (id) =>
         app.models.all().filter((model) => {
-          const usable = inUse(app.config.useSleeping, model).filter(app.health.isUsable)
+          const usable = targetsInUse(app, model).filter(app.health.isUsable)
           return usable.length > 0 && usable.every((target) => target.id === id)
         }),
       drain: (target, value, by) => store.set([{ kind: 'drain', target, value, by }]),
@@ -93,8 +94,4 @@ function weightsIn(overrides: readonly Override[], alias: string): ReadonlyMap<s
     if (each.kind === 'weight' && each.model === alias && each.value !== null)
       weights.set(each.target, each.value)
   return weights
-}
-
-function inUse(useSleeping: string, model: Model): readonly Target[] {
-  return useSleeping === 'fallback' ? allTargets(model) : model.targets
 }

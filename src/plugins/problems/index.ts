@@ -17,16 +17,16 @@ declare module 'fastify' {
 }
 
 /** Interval of background checks, which record when problems begin, in milliseconds. */
-const lookMs = 5_000
+const checkIntervalMs = 5_000
 /** A problem not seen for this long has ended, in milliseconds. */
-const forgetMs = 3 * lookMs
+const forgetMs = 3 * checkIntervalMs
 /** How long overload is reported after it ended, in milliseconds. */
 const shedMs = 60_000
 
 /** Problems of the router in words, with instructions. */
 export default fp(
   (app, _options, done) => {
-    const beginnings = new Beginnings(() => Date.now())
+    const firstSeen = new FirstSeen(() => Date.now())
     const certificates = certificateEnds()
     const shed = recentlyShed(app)
     const find = (status: Status, unknown: readonly UnknownModel[]): Problem[] => {
@@ -40,9 +40,9 @@ export default fp(
         ...certificates(app),
         ...unknownModelProblems(unknown),
       ]
-      return found.map((problem) => ({ ...problem, since: problem.since ?? beginnings.of(problem.id) }))
+      return found.map((problem) => ({ ...problem, since: problem.since ?? firstSeen.of(problem.id) }))
     }
-    const timer = setInterval(() => void find(app.status.read(), []), lookMs).unref()
+    const timer = setInterval(() => void find(app.status.read(), []), checkIntervalMs).unref()
     app.addHook('preClose', (closed) => {
       clearInterval(timer)
       closed()
@@ -81,7 +81,7 @@ function rank({ code, subject }: Problem): number {
 }
 
 /** When each problem was first seen. */
-class Beginnings {
+class FirstSeen {
   readonly #now: () => number
   readonly #known = new Map<string, { since: string; seenAt: number }>()
 

@@ -61,14 +61,15 @@ function unusable({ name, targets, panic, waiting }: ModelStatus): Finding {
       action: 'Check the network between the router and the servers',
     }
   const served = targets.filter(({ state }) => state !== 'standby')
-  const comes = served.length > 0 && served.some(({ state }) => state === 'loading' || state === 'asleep')
+  const isReturning =
+    served.length > 0 && served.some(({ state }) => state === 'loading' || state === 'asleep')
   const names = served
     .slice(0, maxNamed)
     .map(({ id, state }) => `${id} ${stateWords[state] ?? `is ${state}`}`)
   const rest = served.length > maxNamed ? `, and ${served.length - maxNamed} more` : ''
   const held = waiting > 0 ? `; ${counted(waiting, 'request')} ${waiting === 1 ? 'waits' : 'wait'}` : ''
   return {
-    severity: comes ? 'error' : 'critical',
+    severity: isReturning ? 'error' : 'critical',
     code: 'no_usable_target',
     text:
       served.length === 0
@@ -77,7 +78,7 @@ function unusable({ name, targets, panic, waiting }: ModelStatus): Finding {
     action:
       served.length === 0
         ? 'Add a provider to the model in models-config.json'
-        : comes
+        : isReturning
           ? 'Wait until a server has loaded it'
           : 'Bring one of them back, or add another provider or a fallback model',
   }

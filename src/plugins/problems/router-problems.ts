@@ -6,11 +6,11 @@ import type { Status } from '../../sdk/console/status.ts'
 import { allTargets } from '../../sdk/target.ts'
 import type { Connection } from '../../sdk/transport.ts'
 
-type Finding = Omit<Problem, 'since'>
+type UndatedProblem = Omit<Problem, 'since'>
 
 /** Problems of the router itself, as known to this process. */
 export function routerProblems(app: FastifyInstance, shedRecently: boolean): Problem[] {
-  const found: Finding[] = []
+  const found: UndatedProblem[] = []
   const add = (severity: Problem['severity'], code: string, text: string, action: string): void =>
     void found.push({ id: `router:${code}`, severity, code, subject: { type: 'router' }, text, action })
   if (app.logError() !== undefined)

@@ -18,8 +18,8 @@ export function formOf({ contents, streamMediaType }: Dialect): AnswerForm {
 const nothing: Pick<DialectContents, 'stream' | 'answers'> = {
   stream: {
     read: () => ({ texts: [] }),
-    continued: () => ({}),
-    createEnding: () => ({ sent() {}, filtered: () => [] }),
+    continueText: () => ({}),
+    createEnding: () => ({ observe() {}, endFiltered: () => [] }),
   },
   answers: { shape: 'value', filtered: (answer) => ({ ...answer }) },
 }

@@ -20,7 +20,12 @@ type Step = { -readonly [Key in keyof Processed]: Processed[Key] }
 
 /** Outcomes of the windows of one response, in ascending precedence. */
 const ranks: readonly Processed['outcome'][] = [
-  ...(['unchanged', 'changed', 'flagged', 'failed_open', 'failed_closed', 'blocked'] as const),
+  'unchanged',
+  'changed',
+  'flagged',
+  'failed_open',
+  'failed_closed',
+  'blocked',
 ]
 
 /** Judges passages of one response. Each processor has one record for all of them. */
@@ -38,7 +43,7 @@ export class AnswerGuard {
     try {
       for (const group of inGroups(this.#options.processors)) {
         const judged = await runConcurrently(group, async (processor, others) =>
-          processor.type === 'own' ? this.#one(processor, passages, texts, others) : texts,
+          processor.type === 'own' ? this.#judgeWith(processor, passages, texts, others) : texts,
         )
         texts = [...(judged.at(-1) ?? texts)]
       }
@@ -49,7 +54,7 @@ export class AnswerGuard {
     return { type: 'pass', texts }
   }
 
-  async #one(
+  async #judgeWith(
     own: OwnProcessor,
     passages: readonly Passage[],
     texts: readonly string[],
@@ -79,7 +84,7 @@ export class AnswerGuard {
         },
         others,
       )
-      return this.#read(own, texts, verdict, record)
+      return this.#applyVerdict(own, texts, verdict, record)
     } catch (thrown) {
       if (thrown instanceof BlockedError) record('blocked')
       if (thrown instanceof BlockedError || others.aborted) throw thrown
@@ -88,7 +93,7 @@ export class AnswerGuard {
     }
   }
 
-  #read(
+  #applyVerdict(
     { name }: OwnProcessor,
     texts: readonly string[],
     verdict: ProcessorVerdict,

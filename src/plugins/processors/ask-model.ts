@@ -20,8 +20,8 @@ export async function askModel(
   )
   const question = { model: model.alias, messages, temperature: 0, maxTokens }
   try {
-    const asked = { model, request: chatOfQuestion(question, { stream: false }) }
-    const { choices } = await askChat(asked, { ...services, priority: 'high' })
+    const judgeQuestion = { model, request: chatOfQuestion(question, { stream: false }) }
+    const { choices } = await askChat(judgeQuestion, { ...services, priority: 'high' })
     book(app, request, services.exchange)
     settle()
     return choices[0]?.text ?? ''

@@ -20,18 +20,18 @@ import { postJson } from './post-json.ts'
 /** Properties of a processor. */
 export type ClientName = Pick<ClientKey, 'id' | 'group'>
 
-interface Common extends ProcessorScope {
+interface AppliedScope extends ProcessorScope {
   appliesTo(models: readonly string[], client: ClientName | undefined): boolean
 }
 
-export interface MaskingProcessor extends Common {
+export interface MaskingProcessor extends AppliedScope {
   readonly type: 'masking'
   readonly plan: MaskingPlan
   readonly passesMedia: boolean
   styleOf(kind: string): PseudonymStyle
 }
 
-export interface OwnProcessor extends Common {
+export interface OwnProcessor extends AppliedScope {
   readonly type: 'own'
   readonly processor: ContentProcessor
   /** When it processes responses: before or after values are restored. */
@@ -55,14 +55,14 @@ export interface CompiledProcessors {
 const defaultCountries = ['PL', 'US', 'GB']
 
 /** Creates the processors of a configuration. Throws ConfigError with the paths of all errors. */
-export function compiled(
+export function compileProcessors(
   configured: readonly ConfiguredProcessor[],
   config: Config,
   types: Pick<Registry<ProcessorType>, 'find' | 'names'>,
   extensionOf: (type: string) => string | undefined = () => undefined,
 ): CompiledProcessors {
   const errors: string[] = []
-  const onRequest = maskingOf(requested(config), everywhere('masking'))
+  const onRequest = maskingOf(maskingEntryOf(config), everywhere('masking'))
   const forced = config.forceMasking ? [{ ...onRequest, name: 'forced-masking' }] : []
   const list = configured.flatMap((entry): CompiledProcessor[] => {
     if (entry.type === 'cache') return []
@@ -89,7 +89,7 @@ export function compiled(
         return []
       }
       return [
-        { ...commonOf(scope), type: 'own', processor, answerStage: 'late', onlyJudges: false, sample: 1 },
+        { ...scopeOf(scope), type: 'own', processor, answerStage: 'late', onlyJudges: false, sample: 1 },
       ]
     } catch (error) {
       errors.push(`${entry.path}.options: ${error instanceof Error ? error.message : String(error)}`)
@@ -111,7 +111,7 @@ export function compiled(
 }
 
 /** Masking as configured by variables. */
-function requested({ maskingPipeline, maskerPiiHost }: Config): MaskingEntry {
+function maskingEntryOf({ maskingPipeline, maskerPiiHost }: Config): MaskingEntry {
   const usesBuiltIn = maskingPipeline.length === 0 || maskingPipeline.includes('fast_masker')
   return {
     type: 'masking',
@@ -136,10 +136,10 @@ function forcedGuardrails(config: Config): GuardrailEntry[] {
   })
 }
 
-function guardrailOf(entry: GuardrailEntry, scope: Common): OwnProcessor {
+function guardrailOf(entry: GuardrailEntry, scope: AppliedScope): OwnProcessor {
   const make = guardrail(entry)
   return {
-    ...commonOf(scope),
+    ...scopeOf(scope),
     type: 'own',
     processor: make(() => Promise.reject(new Error('no request asks'))),
     ...(entry.service?.type === 'model' ? { forRequest: make } : {}),
@@ -149,16 +149,24 @@ function guardrailOf(entry: GuardrailEntry, scope: Common): OwnProcessor {
   }
 }
 
-function commonOf({ name, models, groups, clients, failure, timeoutMs, appliesTo }: Common): Common {
+function scopeOf({
+  name,
+  models,
+  groups,
+  clients,
+  failure,
+  timeoutMs,
+  appliesTo,
+}: AppliedScope): AppliedScope {
   return { name, models, groups, clients, failure, timeoutMs, appliesTo }
 }
 
-function everywhere(name: string): Common {
+function everywhere(name: string): AppliedScope {
   const all = { models: undefined, groups: undefined, clients: undefined }
   return { name, ...all, failure: 'closed', timeoutMs: 5_000, appliesTo: () => true }
 }
 
-export function scopeTest({ models, groups, clients }: ProcessorScope): Common['appliesTo'] {
+export function scopeTest({ models, groups, clients }: ProcessorScope): AppliedScope['appliesTo'] {
   return (used, client) => {
     if (models && !used.some((model) => models.includes(model))) return false
     if (!groups && !clients) return true
@@ -168,7 +176,7 @@ export function scopeTest({ models, groups, clients }: ProcessorScope): Common['
   }
 }
 
-function maskingOf(entry: MaskingEntry, scope: Common): MaskingProcessor {
+function maskingOf(entry: MaskingEntry, scope: AppliedScope): MaskingProcessor {
   const { kinds = {}, words = {}, expressions = {}, styles = {}, services = [] } = entry
   const off = builtInKinds.filter((kind): kind is BuiltInKind => kinds[kind] === false)
   const lists = Object.entries(expressions).map(([kind, list]): [string, string[]] => [kind, [list].flat()])
@@ -179,7 +187,7 @@ function maskingOf(entry: MaskingEntry, scope: Common): MaskingProcessor {
     phoneCountries: entry.phone_countries ?? defaultCountries,
   })
   return {
-    ...commonOf(scope),
+    ...scopeOf(scope),
     type: 'masking',
     plan: {
       rules,

@@ -3,12 +3,12 @@ import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.
 import type { RouterError } from '../../sdk/errors.ts'
 import type { AnswerForm } from './answer-form.ts'
 import type { AnswerGuard } from './answer-guard.ts'
-import { GuardedEnd, type GuardedEndOptions } from './guarded-end.ts'
 import { judgedAnswer, whyBlocked } from './judged-answer.ts'
+import { JudgedStream, type JudgedStreamOptions } from './judged-stream.ts'
 
 export interface GuardedOptions
   extends Pick<
-    GuardedEndOptions,
+    JudgedStreamOptions,
     'replaced' | 'lostOffsets' | 'blocked' | 'failed' | 'isStructured' | 'judging'
   > {
   readonly guard: Pick<AnswerGuard, 'judge'>
@@ -36,7 +36,7 @@ export class GuardedClient implements ChatClient {
 
   stream(): ClientStream {
     const { guard, form, replaced, lostOffsets, blocked, failed, isStructured, judging } = this.#options
-    return new GuardedEnd(this.#inner.stream(), {
+    return new JudgedStream(this.#inner.stream(), {
       guard,
       replaced,
       lostOffsets,
@@ -44,16 +44,16 @@ export class GuardedClient implements ChatClient {
       failed,
       isStructured,
       judging,
-      why: whyBlocked,
+      reasonOf: whyBlocked,
       contents: form.contents,
       mediaType: form.mediaType,
-      begun: (finished) => this.#await(finished),
+      onCommit: (finished) => this.#await(finished),
       writeError: (error) => this.#inner.writeError(error),
     })
   }
 
   whole(body: Buffer | string): void {
-    const judged = this.#judged(Buffer.isBuffer(body) ? body : Buffer.from(body))
+    const judged = this.#judge(Buffer.isBuffer(body) ? body : Buffer.from(body))
     this.#await(judged.then((bytes) => this.#inner.whole(bytes)))
   }
 
@@ -61,9 +61,9 @@ export class GuardedClient implements ChatClient {
     const chunks = new ChunkList()
     let length = 0
     const inner = this.#inner.large()
-    let isForgotten = false
+    let isDiscarded = false
     const send = (bytes: Buffer): void => {
-      if (isForgotten) return
+      if (isDiscarded) return
       inner.commit()
       inner.write(bytes)
       inner.end()
@@ -80,12 +80,12 @@ export class GuardedClient implements ChatClient {
       end: () => {
         const all = Buffer.concat(chunks.take())
         const judged =
-          length > maxHeldBytes ? Promise.reject(new RangeError('answer too long')) : this.#judged(all)
+          length > maxHeldBytes ? Promise.reject(new RangeError('answer too long')) : this.#judge(all)
         this.#await(judged.then(send))
       },
-      breakOff: () => inner.breakOff(),
+      reset: () => inner.reset(),
       discard() {
-        isForgotten = true
+        isDiscarded = true
       },
     }
   }
@@ -94,7 +94,7 @@ export class GuardedClient implements ChatClient {
     return this.#inner.writeError(error)
   }
 
-  #judged(body: Buffer): Promise<Buffer> {
+  #judge(body: Buffer): Promise<Buffer> {
     return judgedAnswer(body, this.#options.form.answers, this.#options)
   }
 

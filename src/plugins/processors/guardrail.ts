@@ -30,7 +30,7 @@ export function guardrail(entry: GuardrailEntry): (ask: AskRouterModel) => Conte
     const judges = judgesFor(ask)
     const judge = async (judged: Judged): Promise<ProcessorVerdict> => {
       if (judged.contents.every((text) => text.trim() === '')) return { type: 'pass' }
-      const verdict = await together(judges, judged)
+      const verdict = await judgeInOrder(judges, judged)
       const isUnsafe = verdict.type === 'block' || verdict.type === 'replace'
       return action === 'flag' && isUnsafe ? { type: 'flag' } : verdict
     }
@@ -56,7 +56,7 @@ export function answerStageOf({ before, service, unmasked }: GuardrailEntry): 'e
 }
 
 /** Runs sequentially, each on the contents of the previous one; the first that blocks decides. */
-async function together(judges: readonly Judge[], judged: Judged): Promise<ProcessorVerdict> {
+async function judgeInOrder(judges: readonly Judge[], judged: Judged): Promise<ProcessorVerdict> {
   let found: ProcessorVerdict = { type: 'pass' }
   let { contents } = judged
   for (const judge of judges) {

@@ -19,7 +19,7 @@ import {
   type ClientName,
   type CompiledProcessor,
   type CompiledProcessors,
-  compiled,
+  compileProcessors,
   type MaskingProcessor,
 } from './compiled.ts'
 import type { AskRouterModel } from './guardrail.ts'
@@ -38,7 +38,7 @@ declare module 'fastify' {
       /** Processing of a request to a model; undefined if none applies. */
       begin(request: FastifyRequest, model: Model): Processing | undefined
       /** A text for external models and services: masked, if masking applies to one of the models. */
-      shownOutside(request: FastifyRequest, models: readonly Model[], text: string): Promise<string>
+      maskForExternal(request: FastifyRequest, models: readonly Model[], text: string): Promise<string>
       /** Names of the processors that would apply. */
       namesFor: (models: readonly string[], client: ClientName | undefined) => string[]
       /** A text with all built-in kinds masked in the Python llm-router's form. */
@@ -57,8 +57,8 @@ export default fp(
     const types = new Registry<ProcessorType>('processor type', processorTypeErrors)
     const secret = app.config.maskingSecret === '' ? generatedSecret() : app.config.maskingSecret
     const keys = new Map<string, MaskingKey>()
-    let current = compiled([], app.config, types)
-    let isTold = false
+    let current = compileProcessors([], app.config, types)
+    let isLogged = false
     app.decorate('processorTypes', types)
     app.decorateRequest('processing', undefined)
     const begin = (request: FastifyRequest, models: readonly string[]): Processing | undefined => {
@@ -87,27 +87,27 @@ export default fp(
         const masks = configured.some(({ type }) => type === 'masking')
         if (masks && app.config.maskingSecret === '' && hasSeveralHosts(app.config))
           throw new ConfigError([maskingSecretMissing])
-        return compiled(configured, app.config, types, (type) => app.extensionOf.get(type))
+        return compileProcessors(configured, app.config, types, (type) => app.extensionOf.get(type))
       },
       use(processors) {
         current = processors
         // Logged once per cluster.
         if ((cluster.worker?.id ?? 1) !== 1) return
-        if (isTold || !processors.list.some(({ type }) => type === 'masking') || !isGeneratedSecret(secret))
+        if (isLogged || !processors.list.some(({ type }) => type === 'masking') || !isGeneratedSecret(secret))
           return
-        isTold = true
+        isLogged = true
         app.log.info(
           'pseudonyms change at each start, so prompts no longer match the prefix caches of engines; set LLM_ROUTER_MASKING_SECRET to keep them',
         )
       },
       begin: (request, { alias, fallbacks }) =>
         begin(request, [alias, ...fallbacks, ...(request.autoChoice?.fallbacks ?? [])]),
-      shownOutside: async (request, models, text) => {
+      maskForExternal: async (request, models, text) => {
         const names = models.flatMap(({ alias, fallbacks }) => [alias, ...fallbacks])
-        return (await begin(request, names)?.masked(text)) ?? text
+        return (await begin(request, names)?.maskText(text)) ?? text
       },
       namesFor: (models, client) => applying(current, models, client, false).map(({ name }) => name),
-      maskText: (text) => withMasks(text, current.onRequest),
+      maskText: (text) => maskInPythonForm(text, current.onRequest),
     })
     done()
   },
@@ -141,10 +141,10 @@ function applying(
   { list, onRequest }: CompiledProcessors,
   models: readonly string[],
   client: ClientName | undefined,
-  isAsked: boolean,
+  isMaskingRequested: boolean,
 ): CompiledProcessor[] {
   const applying = list.filter((processor) => processor.appliesTo(models, client))
-  if (isAsked && !applying.some(({ type }) => type === 'masking')) applying.push(onRequest)
+  if (isMaskingRequested && !applying.some(({ type }) => type === 'masking')) applying.push(onRequest)
   return applying
 }
 
@@ -155,7 +155,7 @@ function forRequest(processor: CompiledProcessor, ask: AskRouterModel): Compiled
   return [processor.forRequest ? { ...processor, processor: processor.forRequest(ask) } : processor]
 }
 
-async function withMasks(
+async function maskInPythonForm(
   text: string,
   { plan }: MaskingProcessor,
 ): Promise<{ text: string; mappings: Record<string, string> }> {

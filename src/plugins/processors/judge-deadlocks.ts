@@ -34,8 +34,8 @@ function isHeldWhole(
 /** Models whose targets a judged request may hold: the requested ones and their fallbacks. */
 function judgedBy(named: readonly string[] | undefined, models: readonly Model[]): ReadonlySet<string> {
   if (!named) return new Set(models.map(({ alias }) => alias))
-  const asked = models.filter(({ alias, fallbacks }) =>
+  const judged = models.filter(({ alias, fallbacks }) =>
     [alias, ...fallbacks].some((each) => named.includes(each)),
   )
-  return new Set(asked.flatMap(({ alias, fallbacks }) => [alias, ...fallbacks]))
+  return new Set(judged.flatMap(({ alias, fallbacks }) => [alias, ...fallbacks]))
 }

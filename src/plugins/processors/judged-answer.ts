@@ -3,9 +3,10 @@ import { movedBetween } from '../../processors/answers/citations.ts'
 import { contentsOf } from '../../processors/answers/guarded-text.ts'
 import type { AnswerContents } from '../../sdk/content.ts'
 import type { AnswerGuard } from './answer-guard.ts'
-import type { GuardedEndOptions } from './guarded-end.ts'
+import type { JudgedStreamOptions } from './judged-stream.ts'
 
-export interface JudgedAnswerOptions extends Pick<GuardedEndOptions, 'replaced' | 'blocked' | 'lostOffsets'> {
+export interface JudgedAnswerOptions
+  extends Pick<JudgedStreamOptions, 'replaced' | 'blocked' | 'lostOffsets'> {
   readonly guard: Pick<AnswerGuard, 'judge'>
 }
 
@@ -16,9 +17,9 @@ export async function judgedAnswer(
   { guard, replaced, blocked, lostOffsets }: JudgedAnswerOptions,
 ): Promise<Buffer> {
   const contents = contentsOf(body, shape)
-  const asked = contents.texts.filter((text) => text.trim() !== '')
-  if (asked.length === 0) return body
-  const verdict = await guard.judge(asked.map((text) => ({ text, before: '' })))
+  const nonEmpty = contents.texts.filter((text) => text.trim() !== '')
+  if (nonEmpty.length === 0) return body
+  const verdict = await guard.judge(nonEmpty.map((text) => ({ text, before: '' })))
   if (verdict.type === 'block') {
     const answer = filtered(JSON.parse(body.toString()), whyBlocked(verdict.by))
     blocked({ last: answer, cutBytes: undefined })

@@ -18,7 +18,7 @@ export function processedClient(
 ): ProcessedClient {
   const guarded: GuardedClient[] = []
   const guardedBy = (stage: 'early' | 'late', client: ChatClient): ChatClient => {
-    const options = form.answers.shape === 'opaque' ? undefined : processing.guarding(stage)
+    const options = form.answers.shape === 'opaque' ? undefined : processing.guardOptions(stage)
     if (!options) return client
     const guard = new GuardedClient(client, { ...options, form })
     guarded.unshift(guard)
@@ -67,7 +67,7 @@ export function processedPipe(
     write: (bytes) => (inner ?? pipe).write(bytes),
     onDrain: (resume) => (inner ?? pipe).onDrain(resume),
     end: () => (inner ?? pipe).end(),
-    breakOff: () => (inner ?? pipe).breakOff(),
+    reset: () => (inner ?? pipe).reset(),
     onStop(stop) {
       whenStopped = stop
     },
@@ -85,6 +85,6 @@ function streamOf(pipe: ClientPipe, commit: () => void): ClientStream {
     write: (bytes) => pipe.write(bytes),
     onDrain: (resume) => pipe.onDrain(resume),
     end: () => pipe.end(),
-    breakOff: () => pipe.breakOff(),
+    reset: () => pipe.reset(),
   }
 }

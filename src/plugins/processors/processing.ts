@@ -16,10 +16,10 @@ import { checkedVerdict } from '../../sdk/checks/processor.ts'
 import type { ContentShape, DialectContents } from '../../sdk/content.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { changedCount } from './answer-guard.ts'
-import { Answering, type ProcessingContext } from './answering.ts'
 import type { CompiledProcessor } from './compiled.ts'
 import { blocked, checkProtection, notProtected } from './protection.ts'
 import { requestOptionsOf, withoutAnonymize } from './request-options.ts'
+import { type ProcessingContext, ResponseProcessing } from './response-processing.ts'
 import { BlockedError, inGroups, ProcessorRuns, runConcurrently } from './runs.ts'
 
 /** Contents of a request during processing. */
@@ -29,7 +29,7 @@ interface Passing {
 }
 
 /** Processing of one request to a model and its response. Its knowledge of the content ends with the request. */
-export class Processing extends Answering {
+export class Processing extends ResponseProcessing {
   readonly #context: ProcessingContext
   readonly #runs: ProcessorRuns
 
@@ -46,17 +46,17 @@ export class Processing extends Answering {
   }
 
   /** The client's chat with processed contents. */
-  async client(client: ClientRequest): Promise<ClientRequest> {
+  async processClientRequest(client: ClientRequest): Promise<ClientRequest> {
     const { source, dialect, remembers } = client
     if (source.from === 'router')
-      return { ...client, source: { ...source, request: await this.chat(source.request) } }
+      return { ...client, source: { ...source, request: await this.processChat(source.request) } }
     if (remembers) {
       dialect.chat.checkRequest?.(client.outline)
       const read = { ...dialect.chat.readRequest(exactBody(client), client.stream), model: client.alias }
-      return { ...client, source: { from: 'router', request: await this.chat(read) } }
+      return { ...client, source: { from: 'router', request: await this.processChat(read) } }
     }
     const { requests, documents } = dialect.contents ?? {}
-    const bytes = await this.body(source.bytes, requests?.chat, 'chat', documents)
+    const bytes = await this.processBody(source.bytes, requests?.chat, 'chat', documents)
     const scan = scanObject(bytes)
     const body: unknown = JSON.parse(bytes.toString())
     if (!scan || !isObject(body)) throw badRequest('The body must be a JSON object')
@@ -69,8 +69,8 @@ export class Processing extends Answering {
   }
 
   /** A chat to count tokens of: its bytes and parsed body. */
-  async counted(client: ClientRequest): Promise<ClientRequest> {
-    const changed = await this.client(client)
+  async processCountRequest(client: ClientRequest): Promise<ClientRequest> {
+    const changed = await this.processClientRequest(client)
     if (changed.source.from === 'router') {
       // The counter parses the body again, so the bytes must be the processed ones.
       const { request } = changed.source
@@ -78,7 +78,7 @@ export class Processing extends Answering {
       return { ...changed, dialect: { ...client.dialect, chat: { ...chat, readRequest: () => request } } }
     }
     const read = client.readBody()
-    const bytes = await this.body(
+    const bytes = await this.processBody(
       Buffer.from(JSON.stringify(read)),
       client.dialect.contents?.requests.chat,
       'chat',
@@ -88,14 +88,18 @@ export class Processing extends Answering {
   }
 
   /** A chat in the canonical form. */
-  async chat(request: ChatRequest): Promise<ChatRequest> {
+  async processChat(request: ChatRequest): Promise<ChatRequest> {
     const { anonymize: _switch, ...extras } = request.extras
-    const bytes = await this.body(Buffer.from(JSON.stringify({ ...request, extras })), chatShape, 'chat')
+    const bytes = await this.processBody(
+      Buffer.from(JSON.stringify({ ...request, extras })),
+      chatShape,
+      'chat',
+    )
     return parseCarried(bytes.toString()) as ChatRequest
   }
 
   /** A body with processed contents and otherwise unchanged bytes. `shape`: absent if the tables have no entry. */
-  async body(
+  async processBody(
     received: Buffer,
     shape: ContentShape | undefined,
     operation: string,
@@ -104,7 +108,7 @@ export class Processing extends Answering {
     const bytes = withoutAnonymize(received)
     if (this.#context.processors.length === 0) return bytes
     if (shape === undefined) {
-      this.unprotected(`Requests for '${operation}'`)
+      this.skipUninspected(`Requests for '${operation}'`)
       return bytes
     }
     const contents = new BodyContents(bytes, shape, { openProof: this.#context.key.openProof })
@@ -116,20 +120,20 @@ export class Processing extends Answering {
     try {
       for (const group of inGroups(processors)) {
         const changed = await runConcurrently(group, (processor, others) =>
-          this.#through(processor, { contents, bytes }, texts, others),
+          this.#apply(processor, { contents, bytes }, texts, others),
         )
         texts = changed.at(-1) ?? texts
       }
     } catch (error) {
       throw error instanceof BlockedError ? blocked('request', error.processor) : error
     }
-    this.remember({ sent, upstream: texts[asked] ?? '' })
-    const cited = this.#cited(bytes, contents, texts, documents)
+    this.setLastContent({ sent, upstream: texts[asked] ?? '' })
+    const cited = this.#adjustCitations(bytes, contents, texts, documents)
     return contents.with(texts, cited)
   }
 
   /** Remembers the documents for citations in the answer. Gives the edits of citations in earlier turns. */
-  #cited(
+  #adjustCitations(
     bytes: Buffer,
     contents: BodyContents,
     texts: readonly string[],
@@ -144,7 +148,7 @@ export class Processing extends Answering {
         return document && { sent: document.text, upstream: texts[document.index] ?? '' }
       }),
     )
-    this.rememberDocuments(documents)
+    this.setDocuments(documents)
     return movedInRequest(bytes, citations, ({ text }) =>
       text && 'document' in text ? documents.upstreamOf(text.document, this.pseudonyms) : undefined,
     )
@@ -153,7 +157,7 @@ export class Processing extends Answering {
   /**
    * A text of the request with pseudonyms, for services that are called before the contents are masked. Rejects if masking fails.
    */
-  async masked(text: string): Promise<string> {
+  async maskText(text: string): Promise<string> {
     let current = text
     for (const processor of this.#context.processors) {
       if (processor.type !== 'masking') continue
@@ -167,7 +171,7 @@ export class Processing extends Answering {
   }
 
   /** The contents of such a request cannot be inspected. Throws if a processor fails closed. */
-  unprotected(what: string): void {
+  skipUninspected(what: string): void {
     for (const processor of this.#context.processors) {
       const record = (outcome: Processed['outcome']): void =>
         this.#runs.record({ processor: processor.name, outcome, values: 0, durationMs: 0 })
@@ -175,7 +179,7 @@ export class Processing extends Answering {
     }
   }
 
-  async #through(
+  async #apply(
     processor: CompiledProcessor,
     { contents, bytes }: Passing,
     texts: string[],

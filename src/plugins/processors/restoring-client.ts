@@ -11,78 +11,84 @@ export function restoringClient(client: ChatClient, processing: Processing, form
     large: () => collectedStream(client.large(), processing, form),
     writeError: (error) => client.writeError(error),
     whole(body) {
-      client.whole(processing.restored(Buffer.isBuffer(body) ? body : Buffer.from(body), form.answers))
+      client.whole(processing.restoreBody(Buffer.isBuffer(body) ? body : Buffer.from(body), form.answers))
     },
   }
 }
 
 /** Transforms the chunks of a response. */
-interface Change {
+interface ChunkTransform {
   /** Throws a RangeError if too much would have to be held. */
   push(bytes: Buffer | string): Buffer | string
   end(): Buffer | string
 }
 
-type Out = Pick<ClientStream, 'write' | 'end' | 'breakOff'>
+type Out = Pick<ClientStream, 'write' | 'end' | 'reset'>
 
 function restoringStream(stream: ClientStream, processing: Processing, form: AnswerForm): ClientStream {
-  return changed(stream, restoringEvents(processing, form), processing)
+  return transformed(stream, restoringEvents(processing, form), processing)
 }
 
 /** A whole response that arrives in chunks: it is changed once complete. */
 function collectedStream(stream: ClientStream, processing: Processing, form: AnswerForm): ClientStream {
-  return changed(stream, collecting(processing, form), processing)
+  return transformed(stream, collecting(processing, form), processing)
 }
 
-function changed(stream: ClientStream, change: Change, processing: Processing): ClientStream {
+function transformed(stream: ClientStream, change: ChunkTransform, processing: Processing): ClientStream {
   // After a discard an error follows, which is not part of the response.
-  let isForgotten = false
+  let isDiscarded = false
   return {
     get committed() {
       return stream.committed
     },
     commit() {
-      processing.beforeAnswer()
+      processing.beforeHeaders()
       stream.commit()
     },
-    write: (bytes) => (isForgotten ? stream.write(bytes) : written(stream, change, processing, bytes)),
+    write: (bytes) =>
+      isDiscarded ? stream.write(bytes) : writeTransformed(stream, change, processing, bytes),
     onDrain: (resume) => stream.onDrain(resume),
-    end: () => (isForgotten ? stream.end() : ended(stream, change, processing)),
-    breakOff: () => stream.breakOff(),
+    end: () => (isDiscarded ? stream.end() : endTransformed(stream, change, processing)),
+    reset: () => stream.reset(),
     onStop: (stop) => stream.onStop?.(stop),
     discard() {
       if (!stream.discard) return
-      isForgotten = true
+      isDiscarded = true
       stream.discard()
     },
   }
 }
 
-function written(out: Out, change: Change, processing: Processing, bytes: Buffer | string): boolean {
-  const text = tried(out, processing, () => change.push(bytes))
+function writeTransformed(
+  out: Out,
+  change: ChunkTransform,
+  processing: Processing,
+  bytes: Buffer | string,
+): boolean {
+  const text = resetOnError(out, processing, () => change.push(bytes))
   return text === undefined || text.length === 0 ? true : out.write(text)
 }
 
-function ended(out: Out, change: Change, processing: Processing): void {
-  const rest = tried(out, processing, () => change.end())
+function endTransformed(out: Out, change: ChunkTransform, processing: Processing): void {
+  const rest = resetOnError(out, processing, () => change.end())
   if (rest === undefined) return
   if (rest.length > 0) out.write(rest)
   out.end()
 }
 
 /** A response that cannot be changed must not be sent unchanged. */
-function tried<T>(out: Out, processing: Processing, run: () => T): T | undefined {
+function resetOnError<T>(out: Out, processing: Processing, run: () => T): T | undefined {
   try {
     return run()
   } catch (error) {
-    processing.breakOff(error)
-    out.breakOff()
+    processing.abortResponse(error)
+    out.reset()
     return undefined
   }
 }
 
-function restoringEvents(processing: Processing, { contents, mediaType }: AnswerForm): Change {
-  const restoring = new StreamRestoring(contents, framingOf(mediaType), processing.restoring())
+function restoringEvents(processing: Processing, { contents, mediaType }: AnswerForm): ChunkTransform {
+  const restoring = new StreamRestoring(contents, framingOf(mediaType), processing.restoringOptions())
   const decoder = new TextDecoder()
   return {
     push: (bytes) =>
@@ -98,7 +104,7 @@ function restoringEvents(processing: Processing, { contents, mediaType }: Answer
 /** Maximum size of a response, in bytes; larger ones are aborted. */
 const maxCollectedBytes = 64 * 1024 * 1024
 
-function collecting(processing: Processing, { answers }: AnswerForm): Change {
+function collecting(processing: Processing, { answers }: AnswerForm): ChunkTransform {
   const chunks = new ChunkList()
   let length = 0
   return {
@@ -109,6 +115,6 @@ function collecting(processing: Processing, { answers }: AnswerForm): Change {
       chunks.add(piece)
       return ''
     },
-    end: () => processing.restored(Buffer.concat(chunks.take()), answers),
+    end: () => processing.restoreBody(Buffer.concat(chunks.take()), answers),
   }
 }

@@ -49,7 +49,7 @@ export class ProcessorRuns {
     if (stop.aborted) onAbort()
     stop.addEventListener('abort', onAbort, { once: true })
     try {
-      return await exchange.steps.outside(Promise.race([run(stop), aborted.promise]))
+      return await exchange.steps.awaitExternal(Promise.race([run(stop), aborted.promise]))
     } finally {
       clearTimeout(timer)
       stop.removeEventListener('abort', onAbort)

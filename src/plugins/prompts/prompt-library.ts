@@ -90,9 +90,9 @@ export class PromptLibrary {
     if (name === undefined) return this.#own?.get(id) ?? this.#shipped.get(id)
     const wanted = normalLanguage(language) ?? this.#defaultLanguage
     const prompt = this.#nearest(name, [wanted, this.#defaultLanguage, 'en'])
-    const asAsked =
+    const isExactMatch =
       prompt?.language === wanted && (this.#own === undefined || this.#own.get(prompt.id) === prompt)
-    if (prompt && !asAsked) this.#warnOnce(idOf(wanted, name), prompt)
+    if (prompt && !isExactMatch) this.#warnOnce(idOf(wanted, name), prompt)
     return prompt
   }
 

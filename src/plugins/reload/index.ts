@@ -64,7 +64,7 @@ export default fp(
     const feeds: Pick<ConfigFeed<unknown>, 'reload' | 'close'>[] = []
     const failures = new Map<string, ReloadFailure>()
     const listeners: ((change: ConfigChange) => void)[] = []
-    const tell = (change: ConfigChange): void => {
+    const notify = (change: ConfigChange): void => {
       for (const listener of listeners) listener(change)
     }
     app.decorate('reload', {
@@ -79,7 +79,7 @@ export default fp(
           // stay open.
           serve: (subscriber: ConfigSubscriber<Snapshot>) =>
             void app.addHook('onReady', () =>
-              feed.serve(recording(subscriber, source.name, { failures, tell })),
+              feed.serve(recordingOutcome(subscriber, source.name, { failures, notify: notify })),
             ),
         }
       },
@@ -116,10 +116,10 @@ function watchFailureText(pollMs: number): string {
   return `changes are detected late, within ${pollMs / 1000} s`
 }
 
-function recording<Snapshot>(
+function recordingOutcome<Snapshot>(
   subscriber: ConfigSubscriber<Snapshot>,
   name: string,
-  { failures, tell }: { failures: Map<string, ReloadFailure>; tell(change: ConfigChange): void },
+  { failures, notify }: { failures: Map<string, ReloadFailure>; notify(change: ConfigChange): void },
 ): ConfigSubscriber<Snapshot> {
   return {
     prepare: (snapshot) => subscriber.prepare(snapshot),
@@ -129,7 +129,7 @@ function recording<Snapshot>(
       subscriber.commit(notice)
       const after = subscriber.describe?.()
       if (notice && before && after && JSON.stringify(before) !== JSON.stringify(after))
-        tell({ setting: name, before, after })
+        notify({ setting: name, before, after })
     },
     drop(errors, notice) {
       failures.set(name, { at: new Date(), errors })

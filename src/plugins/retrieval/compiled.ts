@@ -35,7 +35,7 @@ interface ProcessingContext {
 }
 
 /** Compiles the retrievals of a configuration. Throws ConfigError, also for an unusable index. */
-export function compiledRetrievals(
+export function compileRetrievals(
   configured: readonly ConfiguredProcessor[],
   { config, models }: ProcessingContext,
 ): Retrieval[] {

@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { IndexError } from '../../lib/vector-index/format.ts'
 import type { FoundChunk } from '../../lib/vector-index/search.ts'
-import type { SearchAnswer, SearchQuestion } from './search-thread.ts'
+import type { SearchAnswer, SearchQuery } from './search-thread.ts'
 
 interface Waiting {
   resolve(answer: SearchAnswer): void
@@ -11,26 +11,26 @@ interface Waiting {
 
 /** Searches the indexes of a process in a worker thread, which is started by the first search. */
 export class IndexSearcher {
-  readonly #onRefused: (path: string, why: string) => void
+  readonly #onRejected: (path: string, why: string) => void
   readonly #waiting = new Map<number, Waiting>()
   #thread: Worker | undefined
   #lastId = 0
 
   /** `onRefused`: an updated index file was rejected; the previous one stays in use. */
   constructor(onRefused: (path: string, why: string) => void) {
-    this.#onRefused = onRefused
+    this.#onRejected = onRefused
   }
 
   /** The most similar chunks of the index at a path. Rejects with IndexError for an unusable index. */
-  async search(question: Omit<SearchQuestion, 'id'>): Promise<readonly FoundChunk[]> {
-    const thread = this.#started()
+  async search(question: Omit<SearchQuery, 'id'>): Promise<readonly FoundChunk[]> {
+    const thread = this.#startedThread()
     const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<SearchAnswer>()
     this.#waiting.set(id, { resolve, reject })
     thread.postMessage({ ...question, id })
     const answer = await promise
     if ('error' in answer) throw new IndexError(answer.error)
-    if (answer.refused !== undefined) this.#onRefused(question.path, answer.refused)
+    if (answer.rejected !== undefined) this.#onRejected(question.path, answer.rejected)
     return answer.found
   }
 
@@ -38,7 +38,7 @@ export class IndexSearcher {
     await this.#thread?.terminate()
   }
 
-  #started(): Worker {
+  #startedThread(): Worker {
     if (this.#thread) return this.#thread
     // .ts in development, .js in dist/.
     const thread = new Worker(new URL(`./search-thread${extname(import.meta.filename)}`, import.meta.url))

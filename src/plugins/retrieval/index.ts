@@ -10,7 +10,7 @@ import type { ChatRequest } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import type { AnswerSource } from '../../sdk/question.ts'
 import type { Model } from '../../sdk/target.ts'
-import { compiledRetrievals, type Retrieval } from './compiled.ts'
+import { compileRetrievals, type Retrieval } from './compiled.ts'
 import { IndexSearcher } from './index-searcher.ts'
 import { type Passage, quoted, sourcesOf } from './passages.ts'
 import { passagesOf } from './run.ts'
@@ -25,9 +25,9 @@ declare module 'fastify' {
       /** Whether any retrieval is configured. */
       readonly isUsed: boolean
       /** The chat with the passages found for it, at the end of the last user turn. Throws if a retrieval fails closed. */
-      client(client: ClientRequest, request: FastifyRequest): Promise<ClientRequest>
+      augmentClientRequest(client: ClientRequest, request: FastifyRequest): Promise<ClientRequest>
       /** The same for a chat in the canonical form. */
-      chat(chat: ChatRequest, model: Model, request: FastifyRequest): Promise<ChatRequest>
+      augmentChat(chat: ChatRequest, model: Model, request: FastifyRequest): Promise<ChatRequest>
       /** Names of the retrievals that would apply. */
       namesFor: (...asked: Parameters<Retrieval['appliesTo']>) => string[]
     }
@@ -59,13 +59,13 @@ export default fp(
       get isUsed() {
         return current.length > 0
       },
-      compile: (configured, models) => compiledRetrievals(configured, { config: app.config, models }),
+      compile: (configured, models) => compileRetrievals(configured, { config: app.config, models }),
       use(retrievals) {
         current = retrievals
       },
       namesFor: (models, client) =>
         current.filter((retrieval) => retrieval.appliesTo(models, client)).map(({ name }) => name),
-      async client(client, request) {
+      async augmentClientRequest(client, request) {
         const retrievals = applying([client.model.alias], request)
         if (retrievals.length === 0) return client
         const { source, dialect } = client
@@ -73,7 +73,7 @@ export default fp(
           const { model } = client
           return {
             ...client,
-            source: { ...source, request: await app.retrieval.chat(source.request, model, request) },
+            source: { ...source, request: await app.retrieval.augmentChat(source.request, model, request) },
           }
         }
         const form = dialect.contents?.userTurn
@@ -82,18 +82,18 @@ export default fp(
         if (form) {
           const turn = userTurnOfBody(source.bytes, form)
           const bytes =
-            turn && (await added(app, searcher, { turn, retrievals, model: client.model, request }))
+            turn && (await withPassages(app, searcher, { turn, retrievals, model: client.model, request }))
           return bytes ? clientOfBody(client, bytes) : client
         }
         dialect.chat.checkRequest?.(client.outline)
         const read = dialect.chat.readRequest(client.readBody(), client.stream)
-        const chat = await app.retrieval.chat(read, client.model, request)
+        const chat = await app.retrieval.augmentChat(read, client.model, request)
         return chat === read ? client : { ...client, source: { from: 'router', request: chat } }
       },
-      async chat(chat, model, request) {
+      async augmentChat(chat, model, request) {
         const retrievals = chat.completion ? [] : applying([model.alias], request)
         const turn = retrievals.length > 0 ? userTurnOfChat(chat) : undefined
-        return (turn && (await added(app, searcher, { turn, retrievals, model, request }))) ?? chat
+        return (turn && (await withPassages(app, searcher, { turn, retrievals, model, request }))) ?? chat
       },
     })
     done()
@@ -114,19 +114,19 @@ function isRaw({ raw, suffix }: Readonly<Record<string, unknown>>): boolean {
   return raw === true || (typeof suffix === 'string' && suffix !== '')
 }
 
-interface Adding<Chat> {
+interface PassageSearch<Chat> {
   turn: UserTurn<Chat>
   retrievals: readonly Retrieval[]
   model: Model
   request: FastifyRequest
 }
 
-async function added<Chat>(
+async function withPassages<Chat>(
   app: FastifyInstance,
   searcher: IndexSearcher,
-  { turn, retrievals, model, request }: Adding<Chat>,
+  { turn, retrievals, model, request }: PassageSearch<Chat>,
 ): Promise<Chat | undefined> {
-  const context = { app, searcher, request, shown: shownOutside(app, request, model) }
+  const context = { app, searcher, request, maskFor: maskerFor(app, request, model) }
   const found: Passage[] = []
   // Retrievals search in parallel; their passages keep the configured order.
   for (const passages of await Promise.all(
@@ -142,13 +142,13 @@ async function added<Chat>(
 }
 
 /** A text as a model or service may see it: masked, except for services in the local network. */
-function shownOutside(
+function maskerFor(
   app: FastifyInstance,
   request: FastifyRequest,
   model: Model,
 ): (text: string, service?: string) => Promise<string> {
   return async (text, service) => {
     const isOwn = service !== undefined && isPrivateHost(new URL(service).hostname)
-    return isOwn ? text : app.processors.shownOutside(request, [model], text)
+    return isOwn ? text : app.processors.maskForExternal(request, [model], text)
   }
 }

@@ -24,17 +24,17 @@ export function withinBudget(passages: readonly Passage[], maxTokens: number): P
       left -= tokens
       continue
     }
-    const text = cut(passage.text, left / tokens)
+    const text = truncated(passage.text, left / tokens)
     // A few words of a passage are useless.
-    if (left >= leastTokens) taken.push({ ...passage, text })
+    if (left >= minTokens) taken.push({ ...passage, text })
     break
   }
   return taken
 }
 
-const leastTokens = 40
+const minTokens = 40
 
-function cut(text: string, share: number): string {
+function truncated(text: string, share: number): string {
   const most = Math.floor(text.length * share)
   const space = text.lastIndexOf(' ', most)
   const whole = space > most / 2 ? space : most

@@ -11,7 +11,7 @@ interface RetrievalContext {
   readonly searcher: IndexSearcher
   readonly request: FastifyRequest
   /** The question as a model, or the service at this address, may see it. */
-  shown(text: string, service?: string): Promise<string>
+  maskFor(text: string, service?: string): Promise<string>
 }
 
 /** Only the end of a longer question is searched for, in characters. */
@@ -35,7 +35,7 @@ export async function passagesOf(
   const signal = AbortSignal.any([exchange.signal, timeout])
   try {
     const question = text.slice(-maxQuestion)
-    const hits = await exchange.steps.outside(
+    const hits = await exchange.steps.awaitExternal(
       untilAborted(search(retrieval, question, context, signal), signal),
     )
     const good = hits.filter(
@@ -74,16 +74,16 @@ export async function passagesOf(
 async function search(
   { from, limit }: Retrieval,
   question: string,
-  { app, searcher, request, shown }: RetrievalContext,
+  { app, searcher, request, maskFor }: RetrievalContext,
   signal: AbortSignal,
 ): Promise<readonly Hit[]> {
   if (from.type !== 'index') {
-    const query = from.unmasked ? question : await shown(question, from.url)
+    const query = from.unmasked ? question : await maskFor(question, from.url)
     return searchService(from, { query, limit, signal })
   }
   const { path, model } = from
   // The embedding model gets the same masked text as the model that answers.
-  const query = await shown(question)
+  const query = await maskFor(question)
   const options = { request, operation: 'embedding', signal } as const
   const [vector] = await app.internalCalls.embed(model, [query], options)
   return vector ? searcher.search({ path, model, vector, limit }) : []

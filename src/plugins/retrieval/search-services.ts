@@ -9,7 +9,7 @@ export interface Hit {
   score: number | undefined
 }
 
-export interface ServiceQuestion {
+export interface ServiceQuery {
   readonly query: string
   readonly limit: number
   readonly signal: AbortSignal
@@ -24,7 +24,7 @@ interface Service {
 /** Queries a search service over HTTP. Rejects if the response is invalid. */
 export async function searchService(
   { type, url, token }: Service,
-  { query, limit, signal }: ServiceQuestion,
+  { query, limit, signal }: ServiceQuery,
 ): Promise<Hit[]> {
   const body = type === 'http' ? { query, limit } : { query, max_num_results: limit }
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }

@@ -88,7 +88,7 @@ function passing(stream: ClientStream, own: Pick<ClientStream, 'write' | 'end'>)
     },
     commit: () => stream.commit(),
     onDrain: (resume) => stream.onDrain(resume),
-    breakOff: () => stream.breakOff(),
+    reset: () => stream.reset(),
   }
 }
 

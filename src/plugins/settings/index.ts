@@ -25,16 +25,35 @@ type Key = keyof Config
 
 /** Includes addresses, which may contain credentials. */
 const secrets: ReadonlySet<Key> = new Set<Key>([
-  ...(['redisPassword', 'redisSentinelPassword', 'redisUrl', 'databaseUrl', 'adminKey'] as const),
-  ...(['sessionSecret', 'oidcClientSecret', 'budgetWebhookUrl', 'budgetWebhookSecret'] as const),
+  'redisPassword',
+  'redisSentinelPassword',
+  'redisUrl',
+  'databaseUrl',
+  'adminKey',
+  'sessionSecret',
+  'oidcClientSecret',
+  'budgetWebhookUrl',
+  'budgetWebhookSecret',
   'upstreamProxy',
 ])
 
 /** Settings that reveal details of the machine and its network. */
 const machine: ReadonlySet<Key> = new Set<Key>([
-  ...(['modelsConfigPath', 'promptsDir', 'authKeysFile', 'logFilename', 'usageSpool'] as const),
-  ...(['serverHost', 'redisHost', 'kubernetesAccountDir', 'extensions', 'trustedProxies'] as const),
-  ...(['upstreamNoProxy', 'oidcIssuer', 'oidcClientId', 'oidcRoleMap', 'publicUrl'] as const),
+  'modelsConfigPath',
+  'promptsDir',
+  'authKeysFile',
+  'logFilename',
+  'usageSpool',
+  'serverHost',
+  'redisHost',
+  'kubernetesAccountDir',
+  'extensions',
+  'trustedProxies',
+  'upstreamNoProxy',
+  'oidcIssuer',
+  'oidcClientId',
+  'oidcRoleMap',
+  'publicUrl',
 ])
 
 /** The effective configuration with its sources, for the console. */

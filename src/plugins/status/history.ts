@@ -1,10 +1,10 @@
-import { errorWords } from '../../sdk/console/error-words.ts'
+import { errorWords, safeCodeOf } from '../../sdk/console/error-words.ts'
 import type { Status, TargetError } from '../../sdk/console/status.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { RecentCount } from './recent-count.ts'
 
 /** Maximum number of entries per list. */
-export const kept = { errors: 5, failures: 20 } as const
+export const maxEntries = { errors: 5, failures: 20 } as const
 
 export interface TargetHistory {
   ended: RecentCount
@@ -25,20 +25,15 @@ export function newCount(): RecentCount {
 }
 
 /** Prepends an item and removes the oldest ones beyond `most`. */
-export function keep<Item>(list: Item[], item: Item, most: number): void {
+export function prependBounded<Item>(list: Item[], item: Item, most: number): void {
   list.unshift(item)
   list.length = Math.min(list.length, most)
 }
 
 /** An error by its code and in words. */
 export function errorSummary(error: RouterError): { code: string; text: string } {
-  const code = codeOf(error)
+  const code = safeCodeOf(error)
   return { code, text: errorWords(code) }
-}
-
-/** Only codes of the router and of Node: an upstream's own code could contain anything. */
-function codeOf({ causeCode, code, kind }: RouterError): string {
-  return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
 }
 
 export function timestamp(): string {

@@ -7,7 +7,15 @@ import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ModelStatus, Status, WorkerStatus } from '../../sdk/console/status.ts'
 import { allTargets, type Model, type Target } from '../../sdk/target.ts'
-import { errorSummary, keep, kept, newCount, rounded, type TargetHistory, timestamp } from './history.ts'
+import {
+  errorSummary,
+  maxEntries,
+  newCount,
+  prependBounded,
+  rounded,
+  type TargetHistory,
+  timestamp,
+} from './history.ts'
 import { modelStatus, type StatusSources } from './model-status.ts'
 import { countRequests } from './request-counts.ts'
 import { sumOfStatuses } from './status-sum.ts'
@@ -41,7 +49,7 @@ export default fp(
       history.ended.add()
       if (result?.type !== 'failure') return
       history.failed.add()
-      keep(history.errors, { at: timestamp(), ...errorSummary(result.error) }, kept.errors)
+      prependBounded(history.errors, { at: timestamp(), ...errorSummary(result.error) }, maxEntries.errors)
     })
     const states = targetStatesSince(app)
     const read = (): Status => ownStatus(app, { startedAt, requests, historyOf, states })
@@ -71,7 +79,7 @@ function readerOfAll({ primary, log }: FastifyInstance, read: () => Status): () 
   return async () => {
     try {
       const parts = await collect()
-      return sumOfStatuses(read(), parts, kept)
+      return sumOfStatuses(read(), parts, maxEntries)
     } catch (error) {
       log.warn({ error: String(error) }, 'status of the other processes unavailable')
       return read()
@@ -79,11 +87,14 @@ function readerOfAll({ primary, log }: FastifyInstance, read: () => Status): () 
   }
 }
 
-interface Kept extends StatusSources {
+interface OwnStatusSources extends StatusSources {
   startedAt: string
 }
 
-function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf, states }: Kept): Status {
+function ownStatus(
+  app: FastifyInstance,
+  { startedAt, requests, historyOf, states }: OwnStatusSources,
+): Status {
   const { version: configVersion, at } = app.models.loading()
   const used = app.models.all()
   const sources = { historyOf, requests, states, serverOf: serverNames(used) }

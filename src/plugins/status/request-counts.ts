@@ -1,7 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { Failure } from '../../sdk/console/status.ts'
-import { errorSummary, keep, kept, newCount, type RequestCounts, timestamp } from './history.ts'
+import {
+  errorSummary,
+  maxEntries,
+  newCount,
+  prependBounded,
+  type RequestCounts,
+  timestamp,
+} from './history.ts'
 import type { RecentCount } from './recent-count.ts'
 
 /** Codes of requests rejected because no target could accept them. */
@@ -31,7 +38,7 @@ export function countRequests(app: FastifyInstance): RequestCounts {
     if (record.outcome !== 'error' && record.outcome !== 'truncated') return
     failed++
     failedRecently.add()
-    keep(failures, failureOf(record, record.model), kept.failures)
+    prependBounded(failures, failureOf(record, record.model), maxEntries.failures)
   })
   return {
     failures,

@@ -1,6 +1,8 @@
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Status } from '../../sdk/console/status.ts'
+import { type Status, withoutAddresses } from '../../sdk/console/status.ts'
 import { RouterError } from '../../sdk/errors.ts'
+import { EventWriter } from './event-writer.ts'
 
 /** Receives the status of all processes. */
 export interface StatusListener {
@@ -13,7 +15,12 @@ export interface StatusListener {
 declare module 'fastify' {
   interface FastifyInstance {
     statusEvents: {
-      /** Returns a function that removes the listener. Throws RouterError `overloaded` when there are too many. */
+      /**
+       * Streams the status to the client of a request until it may no longer see it. Throws RouterError `overloaded` if there are
+       * too many listeners.
+       */
+      serve(reply: FastifyReply): void
+      /** Returns a function that removes the listener. Throws as `serve` does. */
       listen(listener: StatusListener): () => void
       /** Current number of listeners. */
       readonly listeners: number
@@ -21,7 +28,7 @@ declare module 'fastify' {
   }
 }
 
-const everyMs = 1_000
+const updateIntervalMs = 1_000
 /** Each listener is an open connection. */
 const maxListeners = 100
 
@@ -30,7 +37,7 @@ export default fp(
   (app, _options, done) => {
     const listeners = new Set<StatusListener>()
     let timer: NodeJS.Timeout | undefined
-    let isAsking = false
+    let isReading = false
     const leave = (listener: StatusListener): void => {
       listeners.delete(listener)
       if (listeners.size > 0) return
@@ -45,10 +52,10 @@ export default fp(
     }
     const updateAll = async (): Promise<void> => {
       if (app.drain.active) return endWithUpdate()
-      if (isAsking) return
-      isAsking = true
+      if (isReading) return
+      isReading = true
       const status = await app.status.readAll()
-      isAsking = false
+      isReading = false
       for (const listener of listeners) listener.update(status)
     }
     /** Their open connections would otherwise delay the drain. */
@@ -58,6 +65,7 @@ export default fp(
       endAll()
     }
     app.decorate('statusEvents', {
+      serve: (reply) => serve(app, reply),
       listen(listener) {
         if (listeners.size >= maxListeners)
           throw new RouterError('overloaded', 'Too many clients are watching the status', {
@@ -69,7 +77,7 @@ export default fp(
           return () => undefined
         }
         listeners.add(listener)
-        timer ??= setInterval(() => void updateAll(), everyMs)
+        timer ??= setInterval(() => void updateAll(), updateIntervalMs)
         void app.status.readAll().then((status) => {
           if (listeners.has(listener)) listener.update(status)
         })
@@ -85,5 +93,23 @@ export default fp(
     })
     done()
   },
-  { name: 'status-events', dependencies: ['status', 'drain'] },
+  { name: 'status-events', dependencies: ['status', 'auth', 'drain'] },
 )
+
+function serve(app: FastifyInstance, reply: FastifyReply): void {
+  const view = app.rights.liveView(reply.request, reply)
+  const writer = new EventWriter(reply)
+  const end = (): void => writer.end()
+  const stop = app.statusEvents.listen({
+    update(status) {
+      const current = view()
+      if (current === 'ended') return end()
+      // A slow client skips events, and gets the latest one when it has caught up.
+      if (!writer.isBehind)
+        writer.send(JSON.stringify(current === 'operator' ? status : withoutAddresses(status)))
+    },
+    end,
+  })
+  reply.request.exchange.signal.addEventListener('abort', end, { once: true })
+  reply.raw.once('close', stop)
+}

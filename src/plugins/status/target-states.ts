@@ -11,7 +11,7 @@ export interface StatesSince {
 }
 
 /** Interval of background checks in milliseconds: some states change by time alone. */
-const lookMs = 2_000
+const checkIntervalMs = 2_000
 
 /** Tracks the states of all targets to record when each began. */
 export function targetStatesSince(app: FastifyInstance): StatesSince {
@@ -29,7 +29,7 @@ export function targetStatesSince(app: FastifyInstance): StatesSince {
     known.set(target, now)
     return now
   }
-  const look = (): void => {
+  const checkAll = (): void => {
     for (const model of app.models.all()) for (const target of model.targets) of(target, false)
   }
   // A reload may replace the object of a target that stays.
@@ -40,7 +40,7 @@ export function targetStatesSince(app: FastifyInstance): StatesSince {
     }
   })
   app.health.onState((target) => of(target, false))
-  const timer = setInterval(look, lookMs).unref()
+  const timer = setInterval(checkAll, checkIntervalMs).unref()
   app.addHook('preClose', (closed) => {
     clearInterval(timer)
     closed()

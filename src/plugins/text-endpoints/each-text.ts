@@ -41,7 +41,7 @@ function outcomesOf(
         signal,
         drop: (field: string, why: string) => dropped.set(field, why),
       }
-      const response = await counted(app.gateway.askChat(question, request), request.limitUse)
+      const response = await countUsage(app.gateway.askChat(question, request), request.limitUse)
       return endpoint.result(textOf(response), text, body)
     },
   })
@@ -51,7 +51,7 @@ function outcomesOf(
  * Marks the upstream request as counted if it has usage or used nothing. An uncounted one is estimated for the limits
  * of the client's key.
  */
-async function counted(pending: Promise<ChatResponse>, use: LimitUse | undefined): Promise<ChatResponse> {
+async function countUsage(pending: Promise<ChatResponse>, use: LimitUse | undefined): Promise<ChatResponse> {
   const isCounted = use?.begin()
   try {
     const response = await pending
@@ -98,7 +98,7 @@ async function streamed(
       stream.commit()
     }
     const json = JSON.stringify(event)
-    await written(stream, wantsLines ? `${json}\n` : `data: ${json}\n\n`, request.exchange.signal)
+    await writeAndDrain(stream, wantsLines ? `${json}\n` : `data: ${json}\n\n`, request.exchange.signal)
   }
   try {
     let total = 0
@@ -125,7 +125,7 @@ async function streamed(
 }
 
 /** Waits until a slow client has read, or has disconnected. */
-async function written(stream: ClientStream, text: string, signal: AbortSignal): Promise<void> {
+async function writeAndDrain(stream: ClientStream, text: string, signal: AbortSignal): Promise<void> {
   if (stream.write(text) || signal.aborted) return
   const { promise, resolve } = Promise.withResolvers<void>()
   const onAbort = (): void => resolve()
@@ -207,7 +207,7 @@ async function outcomeOf(
     return { index, result: await ask(text, stop), error: undefined }
   } catch (thrown) {
     if (partial && !stop.aborted && isForClients(thrown)) return { index, result: null, error: thrown }
-    throw placed(thrown, index)
+    throw withTextIndex(thrown, index)
   }
 }
 
@@ -221,7 +221,7 @@ function cancelled(): RouterError {
 }
 
 /** The same error, with the index of its text. */
-function placed(thrown: unknown, index: number): unknown {
+function withTextIndex(thrown: unknown, index: number): unknown {
   if (!isForClients(thrown) || thrown.kind === 'client_gone') return thrown
   const { kind, message, status, code, retryAfterSeconds, shouldRetry, causeCode, cause } = thrown
   return new RouterError(kind, `texts[${index}]: ${message}`, {

@@ -141,7 +141,7 @@ async function answer(
   const model = app.rights.models(request).find(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
   exchange.dialect = 'openai'
-  exchange.askedModel = alias
+  exchange.requestedName = alias
   exchange.model = model.alias
   exchange.stream = body.stream === true
   reply.header('vary', 'accept')

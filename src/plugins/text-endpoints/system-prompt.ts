@@ -28,9 +28,9 @@ export function renderSystem(
     })
   }
   const template = filled(system.instead) ?? found?.text ?? ''
-  const spoken = found?.language ?? normalLanguage(language)
-  const { text } = library.render(template, system.variables?.(spoken) ?? {})
-  return { text: joined(text, system.append), language: spoken }
+  const promptLanguage = found?.language ?? normalLanguage(language)
+  const { text } = library.render(template, system.variables?.(promptLanguage) ?? {})
+  return { text: joined(text, system.append), language: promptLanguage }
 }
 
 export interface NamedPrompt {

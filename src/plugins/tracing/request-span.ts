@@ -70,7 +70,7 @@ export class RequestSpan implements RequestTrace {
   step(step: Step): void {
     if (!this.#span.isRecording()) return
     switch (step.type) {
-      case 'search': {
+      case 'pick': {
         const model = { 'llm_router.model': step.model }
         if (step.ms >= leastWaitMs) {
           this.#event('llm_router.queue_wait', { ...model, 'llm_router.wait': step.ms / 1000 })
@@ -87,8 +87,8 @@ export class RequestSpan implements RequestTrace {
           'error.type': reasonOf(step.error),
         })
         return
-      case 'began':
-      case 'attempt':
+      case 'attempt-began':
+      case 'attempt-ended':
         return // has its own span
     }
   }

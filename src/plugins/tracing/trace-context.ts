@@ -41,7 +41,7 @@ export function readTraceContext(traceparent: Header, tracestate: Header): Trace
  * Trace of a request that the router does not record. It forwards the client's context unchanged, because a span that
  * is never exported would break the trace. Undefined if the client sent none.
  */
-export function passedOnTrace(headers: Readonly<Record<string, Header>>): RequestTrace | undefined {
+export function forwardedTrace(headers: Readonly<Record<string, Header>>): RequestTrace | undefined {
   if (headers.traceparent === undefined) return undefined
   const context = readTraceContext(headers.traceparent, headers.tracestate)
   if (!context) return undefined

@@ -43,7 +43,7 @@ export default fp(
     })
     const book = (record: ExchangeRecord): void => {
       const now = Date.now()
-      if (record.key !== undefined) sums.used(record.key, now)
+      if (record.key !== undefined) sums.recordUse(record.key, now)
       for (const usage of usageOf(record, now)) {
         const row = { ...usage, cost: prices.costOf(usage) }
         sums.add(row)

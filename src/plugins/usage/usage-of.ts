@@ -9,9 +9,9 @@ import { bytesPerStreamedToken, writtenPerSecond } from '../auth/limit-use.ts'
  * Empty for requests without client or model. `now`: milliseconds since 1970.
  */
 export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
-  const { client, key = '', model: asked, answeringModel, target = '', work, outcome } = record
-  if (client === undefined || asked === undefined) return []
-  const model = answeringModel ?? asked
+  const { client, key = '', model: requestedModel, answeringModel, target = '', work, outcome } = record
+  if (client === undefined || requestedModel === undefined) return []
+  const model = answeringModel ?? requestedModel
   const period = Math.floor(now / quarterMs) * quarterMs
   const usage = estimated(record)
   const blank = (of: string, at: string): UsageRow => ({

@@ -109,9 +109,9 @@ export class GuardedStream {
       text += this.#written(head)
     }
     const like = [...this.#held].find(({ event }) => event)?.event ?? this.#last
-    const events = this.#ending.filtered(why, like)
+    const events = this.#ending.endFiltered(why, like)
     for (const event of events) {
-      const name = contents.isNamed && typeof event.type === 'string' ? event.type : undefined
+      const name = contents.hasEventNames && typeof event.type === 'string' ? event.type : undefined
       text += framing.added(JSON.stringify(event), { isFirst: !this.#hasSent, name })
       this.#hasSent = true
     }
@@ -221,7 +221,7 @@ export class GuardedStream {
     const json = isSame ? (frame.json ?? '') : moved.toString()
     const sent = isSame ? event : (parsedEvent(json) ?? event)
     this.#last = sent
-    this.#ending.sent(sent)
+    this.#ending.observe(sent)
     return frame.before + json + frame.after
   }
 

@@ -187,11 +187,11 @@ export class StreamRestoring {
       if (!channel) continue
       this.#holding.delete(name)
       const text = channel.restorer.flush()
-      const event = this.#contents.continued(channel.like, channel.at, text)
-      const { numberedBy } = this.#contents
-      if (numberedBy !== undefined && typeof event[numberedBy] === 'number') {
+      const event = this.#contents.continueText(channel.like, channel.at, text)
+      const { sequenceMember } = this.#contents
+      if (sequenceMember !== undefined && typeof event[sequenceMember] === 'number') {
         this.#added++
-        event[numberedBy] = ++this.#lastNumber
+        event[sequenceMember] = ++this.#lastNumber
       }
       out += this.#framing.another(channel.frame, JSON.stringify(event))
     }
@@ -199,8 +199,8 @@ export class StreamRestoring {
   }
 
   #renumbered(bytes: Buffer, root: JsonNode): Edit[] {
-    const { numberedBy } = this.#contents
-    const node = numberedBy === undefined ? undefined : memberOf(root, numberedBy)
+    const { sequenceMember } = this.#contents
+    const node = sequenceMember === undefined ? undefined : memberOf(root, sequenceMember)
     if (node?.type !== 'number') return []
     const number = Number(bytes.toString('latin1', node.start, node.end)) + this.#added
     this.#lastNumber = number

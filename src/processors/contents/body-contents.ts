@@ -80,11 +80,11 @@ export class BodyContents {
 
   #walk(node: JsonNode, shape: ContentShape, at: Origin): void {
     if (node.type === 'word') {
-      if (shape === 'refused' && !isEmpty(node, this.#bytes)) this.unprotected.push(at.path)
+      if (shape === 'rejected' && !isEmpty(node, this.#bytes)) this.unprotected.push(at.path)
       return
     }
     switch (shape) {
-      case 'own':
+      case 'replaced':
         return
       case 'opaque':
         this.#kept.addOpaque(node, at.path)
@@ -110,7 +110,7 @@ export class BodyContents {
       case 'media':
         if (!isEmpty(node, this.#bytes)) this.media.push(at.path)
         return
-      case 'refused':
+      case 'rejected':
         if (!isEmpty(node, this.#bytes)) this.unprotected.push(at.path)
         return
       default:
@@ -121,7 +121,7 @@ export class BodyContents {
   #forms(node: JsonNode, shape: ContentForms, at: Origin): void {
     switch (node.type) {
       case 'number':
-        if (shape.numbers === 'refused') this.unprotected.push(at.path)
+        if (shape.numbers === 'rejected') this.unprotected.push(at.path)
         return
       case 'string':
         if (shape.text === undefined) this.#unprotect(node, at)

@@ -69,7 +69,7 @@ const members = {
 /** For a request in canonical form, in which every member has a shape. */
 export const chatShape = {
   members: {
-    model: 'own',
+    model: 'replaced',
     stream: 'keep',
     includeUsage: 'keep',
     messages: {
@@ -100,8 +100,8 @@ export const chatShape = {
     user: 'text',
     promptCacheKey: 'text',
     verbosity: 'keep',
-    dropped: 'own',
-    notices: 'own',
+    dropped: 'replaced',
+    notices: 'replaced',
     // Members unknown to the codec, which the server may support.
     extras: 'value',
   } satisfies MembersOf<ChatRequest>,
@@ -139,13 +139,13 @@ export const chatEventStream: StreamContents = {
         return { texts: [] }
     }
   },
-  continued: ({ logprobs: _logprobs, signature: _signature, ...like }, { path }, text) => ({
+  continueText: ({ logprobs: _logprobs, signature: _signature, ...like }, { path }, text) => ({
     ...like,
     [String(path[0])]: text,
   }),
   createEnding: () => ({
-    sent() {},
-    filtered: () => [
+    observe() {},
+    endFiltered: () => [
       { type: 'finish', choice: 0, reason: 'content_filter' } satisfies ChatEvent,
       { type: 'end' } satisfies ChatEvent,
     ],

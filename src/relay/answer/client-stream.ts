@@ -16,7 +16,7 @@ export interface ClientStream {
   onDrain(resume: () => void): void
   end(): void
   /** Resets the connection, so a partial response is not mistaken for a complete one. */
-  breakOff(): void
+  reset(): void
   /**
    * Calls back when the client gets no more of the response, with the error if that is a failure. `stop`: whether more of it
    * would have followed. Absent: the client reads all of it.
@@ -118,7 +118,7 @@ class ResponseStream implements ClientStream {
     this.#response.end(lastFrame, 'latin1')
   }
 
-  breakOff(): void {
+  reset(): void {
     // Data already written belongs to the client.
     this.#flush()
     this.#socket?.uncork()
@@ -213,7 +213,7 @@ export function createClientPipe(
     write: (bytes) => stream.write(bytes),
     onDrain: (resume) => stream.onDrain(resume),
     end: () => stream.end(),
-    breakOff: () => stream.breakOff(),
+    reset: () => stream.reset(),
   }
   return pipe
 }

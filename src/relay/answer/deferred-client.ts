@@ -34,7 +34,7 @@ function deferredStream(stream: ClientStream, pending: () => Promise<void> | und
     // Only the end of a response is held, so no backpressure is needed.
     write: (bytes) => hold(() => stream.write(bytes)) || stream.write(bytes),
     onDrain: (resume) => stream.onDrain(resume),
-    breakOff: () => stream.breakOff(),
+    reset: () => stream.reset(),
     end() {
       if (!hold(() => stream.end())) stream.end()
     },

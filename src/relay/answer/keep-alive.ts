@@ -8,7 +8,7 @@ export interface KeepAliveOptions {
   /** Called before the head is sent ahead of any content. */
   onOpen: () => void
   /** Information that was not known when the headers were sent: a comment, or nothing. */
-  lastWords: () => string
+  trailer: () => string
 }
 
 /**
@@ -57,9 +57,9 @@ export class KeepAlive {
       write: (bytes) => this.#write(bytes),
       onDrain: (resume) => this.#stream.onDrain(resume),
       end: () => this.end(),
-      breakOff: () => {
+      reset: () => {
         this.stop()
-        this.#stream.breakOff()
+        this.#stream.reset()
       },
     }
     return attempt
@@ -69,7 +69,7 @@ export class KeepAlive {
   end(events = ''): void {
     if (this.#over) return
     this.stop()
-    const last = events + (this.#opened ? this.#options.lastWords() : '')
+    const last = events + (this.#opened ? this.#options.trailer() : '')
     if (last !== '') this.#write(last)
     this.#stream.end()
   }
@@ -101,10 +101,10 @@ export class KeepAlive {
   }
 
   #arm(ms: number): void {
-    this.#timer = setTimeout(() => this.#look(), ms)
+    this.#timer = setTimeout(() => this.#checkSilence(), ms)
   }
 
-  #look(): void {
+  #checkSilence(): void {
     if (this.#over) return
     const { intervalMs } = this.#options
     const leftMs = this.#lastWriteAt + intervalMs - performance.now()

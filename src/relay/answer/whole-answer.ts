@@ -68,7 +68,7 @@ export function renameModel(
  * The same for a small ASCII response, as a string that is sent together with its head; undefined for any other.
  * `text` and `parsed`: the decoded and parsed bytes, if they are JSON.
  */
-export function renamedText(
+export function renameModelInText(
   { length }: Buffer,
   model: string,
   { text, parsed }: { text: string | undefined; parsed: unknown },

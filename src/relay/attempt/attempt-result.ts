@@ -1,5 +1,6 @@
 import type { Usage } from '../../sdk/chat.ts'
 import type { RouterError } from '../../sdk/errors.ts'
+import type { WholeAnswer } from '../answer/whole-answer.ts'
 
 /** Result of an attempt at one target, used by transport, loop over targets, health, metrics and traces. */
 export type AttemptResult<Answer = unknown> = AttemptSuccess<Answer> | AttemptFailure
@@ -25,7 +26,7 @@ export interface AttemptFailure {
   /** With `cooldown`: the pause that the target asked for, in milliseconds. */
   pauseMs?: number | undefined
   /** 401, 402, 403 or 404, if that was the target's status. */
-  refusal?: number | undefined
+  refusalStatus?: number | undefined
   /** The connection was closed without a response byte, as by a crashing server. */
   closedSilently?: boolean
 }
@@ -42,6 +43,9 @@ export type Retry = 'next' | 'any' | 'same' | 'none'
  * (429). `nothing`: the client disconnected, or its request was invalid.
  */
 export type Verdict = 'connect' | 'ambiguous' | 'cooldown' | 'nothing'
+
+/** `answer` is set if nothing has reached the client. */
+export type OnResult = (result: AttemptResult<WholeAnswer>) => void
 
 /** A failure after which another target may answer. */
 export function movesOn(

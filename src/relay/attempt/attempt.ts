@@ -2,12 +2,18 @@ import { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
 import { type WholeAnswer, withoutMark } from '../answer/whole-answer.ts'
-import { isNotOffered, unlessNotOffered } from '../request/operation-targets.ts'
+import { asUnsupportedOperation, isUnsupportedOperation } from '../request/operation-targets.ts'
 import { UnreadableRequest } from '../request/prepare-body.ts'
 import { thinkingLimitOf } from '../request/thinking-limits.ts'
-import { type AttemptFailure, type AttemptResult, type AttemptSuccess, movesOn } from './attempt-result.ts'
-import { type LoadingWait, saysLoading, whileLoading } from './loading-wait.ts'
-import { type OnResult, OpenAttempt } from './open-attempt.ts'
+import {
+  type AttemptFailure,
+  type AttemptResult,
+  type AttemptSuccess,
+  movesOn,
+  type OnResult,
+} from './attempt-result.ts'
+import { isLoadingReport, type LoadingWait, waitWhileLoading } from './loading-wait.ts'
+import { OpenAttempt } from './open-attempt.ts'
 import type { AttemptContext, AttemptPlan, PreparedAttempt } from './prepared-attempt.ts'
 import { noteUpstreamText } from './safe-text.ts'
 import { failureOfReport } from './status-failure.ts'
@@ -27,14 +33,14 @@ export async function attempt<Answer>(
   const { services, target } = context
   const { declined, exchange, loading } = services
   while (wait && loading.isLoading(target)) {
-    const failure = await whileLoading(target, wait, services)
+    const failure = await waitWhileLoading(target, wait, services)
     if (failure) return failure
   }
   const prepared = prepare(plan, target, maxTokens)
   if ('error' in prepared) return prepared
   const result = await dispatch(context, prepared)
   if (result.type === 'success') return readResult(result, prepared, context)
-  const failure = unlessNotOffered(result, prepared.operation, target)
+  const failure = asUnsupportedOperation(result, prepared.operation, target)
   const fitting = maxTokens === undefined ? fittingLimit(failure.error, target) : undefined
   if (fitting !== undefined) {
     exchange.drop('max_tokens', `lowered to ${fitting}, which fits the context of the model`)
@@ -45,13 +51,13 @@ export async function attempt<Answer>(
     declined.add(target, limit)
     return attempt(plan, context, wait, maxTokens)
   }
-  if (prepared.hasAlternative && isNotOffered(failure.error)) {
+  if (prepared.hasAlternative && isUnsupportedOperation(failure.error)) {
     declined.add(target, prepared.operation)
     return attempt(plan, context, wait)
   }
-  if (!wait || !saysLoading(failure)) return failure
-  loading.says(target)
-  return (await whileLoading(target, wait, services)) ?? attempt(plan, context, wait)
+  if (!wait || !isLoadingReport(failure)) return failure
+  loading.noteLoading(target)
+  return (await waitWhileLoading(target, wait, services)) ?? attempt(plan, context, wait)
 }
 
 function readResult<Answer>(
@@ -108,12 +114,12 @@ function dispatch(context: AttemptContext, prepared: PreparedAttempt): Promise<A
       }
     }
     const end: OnResult = (result) => {
-      steps.comeBack()
+      steps.endExternal()
       // Synchronously: the log line of a truncated stream is written in this tick.
       if (result.type === 'failure') noteUpstreamText(result.error, target, prepared)
       resolve(result)
     }
-    steps.leave()
+    steps.beginExternal()
     open(false, (first) => {
       if (first.type === 'success' || first.retry !== 'same') return end(first)
       steps.resent(target.model)

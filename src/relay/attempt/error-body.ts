@@ -13,7 +13,7 @@ import type { UpstreamHeaders } from '../../sdk/transport.ts'
 const maxTextBytes = 256 * 1024
 const bounds = { maxOutputLength: maxTextBytes }
 /** Decompresses the available beginning of a truncated body. */
-const cut = { ...bounds, finishFlush: constants.Z_SYNC_FLUSH }
+const truncatedInput = { ...bounds, finishFlush: constants.Z_SYNC_FLUSH }
 
 /**
  * The text of an error response. Servers and proxies may compress it without being asked (RFC 9110
@@ -40,10 +40,10 @@ function decoded(bytes: Buffer, coding: string): Buffer {
   switch (coding) {
     case 'gzip':
     case 'x-gzip':
-      return gunzipSync(bytes, cut)
+      return gunzipSync(bytes, truncatedInput)
     case 'deflate':
       // The standard requires zlib's wrapper, but it is often omitted.
-      return isWrapped(bytes) ? inflateSync(bytes, cut) : inflateRawSync(bytes, cut)
+      return isWrapped(bytes) ? inflateSync(bytes, truncatedInput) : inflateRawSync(bytes, truncatedInput)
     case 'br':
       return brotliDecompressSync(bytes, { ...bounds, finishFlush: constants.BROTLI_OPERATION_FLUSH })
     case 'zstd':
@@ -77,7 +77,7 @@ export interface ErrorBody {
   retryDelay?: string
 }
 
-const silent: ErrorBody = { message: undefined, code: undefined, param: undefined }
+const noContents: ErrorBody = { message: undefined, code: undefined, param: undefined }
 
 /**
  * Reads the known forms of error bodies: OpenAI's object, a string, vLLM's older top level, FastAPI's detail, the list of
@@ -89,25 +89,25 @@ export function readErrorBody(body: string): ErrorBody {
   try {
     value = JSON.parse(text)
   } catch {
-    return said(text, undefined)
+    return errorBody(text, undefined)
   }
-  return readErrorValue(value, deepest)
+  return readErrorValue(value, maxDepth)
 }
 
 /** Gateways wrap errors that they forward, once or twice. */
-const deepest = 6
+const maxDepth = 6
 
 function readErrorValue(value: unknown, depth: number): ErrorBody {
-  if (depth === 0) return silent
+  if (depth === 0) return noContents
   const read = (inner: unknown): ErrorBody => readErrorValue(inner, depth - 1)
-  if (typeof value === 'string') return said(value, undefined)
+  if (typeof value === 'string') return errorBody(value, undefined)
   if (Array.isArray(value)) return read(value[0])
-  if (!isObject(value)) return silent
+  if (!isObject(value)) return noContents
   const { error, errors, detail } = value
   if (typeof error === 'string') {
     // Ollama forwards its engine's error as JSON inside the string.
     const inner = jsonIn(error)
-    return inner ? read(inner) : said(error, codeOf(value))
+    return inner ? read(inner) : errorBody(error, codeOf(value))
   }
   if (isObject(error)) {
     const inner =
@@ -115,19 +115,19 @@ function readErrorValue(value: unknown, depth: number): ErrorBody {
     const quoted = inner && read(inner)
     if (quoted?.message !== undefined) return quoted
     return {
-      ...said(error.message, codeOf(error) ?? textOf(error.type), error.param),
+      ...errorBody(error.message, codeOf(error) ?? textOf(error.type), error.param),
       ...retryDelayIn(error.details),
     }
   }
   if (Array.isArray(error)) return read(error[0])
-  if (typeof detail === 'string') return said(detail, undefined)
+  if (typeof detail === 'string') return errorBody(detail, undefined)
   if (Array.isArray(detail)) {
     const [first] = objectsIn(detail)
-    return said(first?.msg, undefined, pathOf(first?.loc))
+    return errorBody(first?.msg, undefined, pathOf(first?.loc))
   }
   if (isObject(detail)) return read(detail)
   if (Array.isArray(errors) && value.message === undefined) return read(errors[0])
-  return said(value.message ?? value.msg, codeOf(value), value.param)
+  return errorBody(value.message ?? value.msg, codeOf(value), value.param)
 }
 
 /** Parses a string that contains a JSON object. */
@@ -135,11 +135,11 @@ function jsonIn(text: unknown): JsonObject | undefined {
   return typeof text === 'string' && text.startsWith('{') ? parseObject(text) : undefined
 }
 
-function said(message: unknown, code: string | undefined, param?: unknown): ErrorBody {
+function errorBody(message: unknown, code: string | undefined, param?: unknown): ErrorBody {
   const text = textOf(message)
   const isMarkup = text !== undefined && /^\s*<(?:!doctype|html|head|body|\?xml|\w+>)/i.test(text)
-  const says = text !== undefined && text.trim() !== '' && !isMarkup
-  return { message: says ? text : undefined, code, param: paramOf(param) }
+  const isMessage = text !== undefined && text.trim() !== '' && !isMarkup
+  return { message: isMessage ? text : undefined, code, param: paramOf(param) }
 }
 
 function codeOf({ code }: Record<string, unknown>): string | undefined {

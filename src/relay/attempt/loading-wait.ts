@@ -9,7 +9,7 @@ import { type AttemptFailure, type AttemptResult, final, movesOn } from './attem
 export interface Loading {
   isLoading(target: Target): boolean
   /** The server has just reported that it is loading. */
-  says(target: Target): void
+  noteLoading(target: Target): void
   /**
    * `ready`: it may have loaded. `elsewhere`: another target of the model is usable, or a reload removed this one.
    * `timeout`: the maximum wait has passed. `stopped`: the request is over.
@@ -20,7 +20,7 @@ export interface Loading {
 /** Conditions of waiting for a server. */
 export interface LoadingWait {
   /** Whether another target, which has not failed the request, could take it. */
-  isElse(target: Target): boolean
+  isAlternative(target: Target): boolean
   /** A fallback model exists, so waiting is not necessary. */
   readonly hasFallback: boolean
 }
@@ -35,7 +35,7 @@ export interface WaitingRequest extends LoadingWait {
 const loadingCode = 'LOADING'
 
 /** Waits for a server that is loading its model; this is not the router's own time. Undefined: it may have loaded. */
-export async function whileLoading(
+export async function waitWhileLoading(
   target: Target,
   wait: LoadingWait,
   {
@@ -45,33 +45,33 @@ export async function whileLoading(
   }: { loading: Loading; exchange: Exchange; signal?: AbortSignal },
 ): Promise<AttemptFailure | undefined> {
   const { hasFallback } = wait
-  const isElse = (other: Target): boolean => wait.isElse(other)
-  const waited = loading.wait(target, { hasFallback, isElse, stop, request: exchange })
-  switch (await exchange.steps.outside(waited)) {
+  const isAlternative = (other: Target): boolean => wait.isAlternative(other)
+  const waited = loading.wait(target, { hasFallback, isAlternative, stop, request: exchange })
+  switch (await exchange.steps.awaitExternal(waited)) {
     case 'ready':
       return undefined
     case 'elsewhere':
-      return { ...stillLoading(), retry: 'any' }
+      return { ...loadingFailure(), retry: 'any' }
     case 'timeout':
-      return stillLoading()
+      return loadingFailure()
     case 'stopped':
       return final(stop.reason as RouterError) // the exchange only aborts with RouterErrors
   }
 }
 
 /** Whether a server reported that it is loading its model. */
-export function saysLoading(result: AttemptResult): boolean {
+export function isLoadingReport(result: AttemptResult): boolean {
   if (result.type === 'success' || result.retry !== 'next') return false
   const { cause, causeCode } = result.error
   return causeCode === 'HTTP_503' && isObject(cause) && isLoadingAnswer(503, String(cause.message ?? ''))
 }
 
 /** Whether an attempt ended because its server is loading. */
-export function isStillLoading(failure: AttemptFailure): boolean {
+export function isLoadingFailure(failure: AttemptFailure): boolean {
   return failure.error.causeCode === loadingCode
 }
 
-function stillLoading(): AttemptFailure {
+function loadingFailure(): AttemptFailure {
   const details = { code: 'model_loading', causeCode: loadingCode, retryAfterSeconds: 10 }
   return movesOn(new RouterError('overloaded', 'The model is still loading', details), 'nothing')
 }

@@ -15,7 +15,7 @@ import {
   maxHeldBytes,
   maxWholeBytes,
 } from './attempt-bounds.ts'
-import { type AttemptFailure, type AttemptResult, final } from './attempt-result.ts'
+import { type AttemptFailure, type AttemptResult, final, type OnResult } from './attempt-result.ts'
 import { errorText } from './error-body.ts'
 import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-attempt.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
@@ -23,9 +23,6 @@ import { failureOfError, unreadableFailure } from './upstream-failure.ts'
 
 /** How long to wait for the upstream to end a complete stream, so that its socket can be reused, in milliseconds. */
 const lingerMs = 1_000
-
-/** `answer` is set if nothing has reached the client. */
-export type OnResult = (result: AttemptResult<WholeAnswer>) => void
 
 /**
  * Dispatches the request of an attempt once, and streams its response to the client or returns it as a whole. Calls back
@@ -42,11 +39,14 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #upstream: OpenRequest | undefined
   readonly #pace = new ClientPace((isSlow) => {
     if (this.#mode !== 'streaming') return
-    // The upstream last: bytes already received may end the attempt immediately.
-    for (const each of [this.#bounds, this.#upstream]) each?.[isSlow ? 'pause' : 'resume']()
+    if (isSlow) this.#bounds.pause()
+    else this.#bounds.resume()
+    // Last: bytes already received may end the attempt immediately.
+    if (isSlow) this.#upstream?.pause()
+    else this.#upstream?.resume()
   })
   /** Whether received bytes belong to the client's side, which may hold them. */
-  #handsOver = false
+  #handedOver = false
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
   #status = 0
   #headers: UpstreamHeaders = {}
@@ -85,7 +85,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   }
 
   get begun(): boolean {
-    return this.#handsOver || (this.#mode === 'collecting' && this.#bytes > 0)
+    return this.#handedOver || (this.#mode === 'collecting' && this.#bytes > 0)
   }
 
   onHeaders(status: number, headers: UpstreamHeaders): void {
@@ -192,7 +192,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const { filter, client, isOpaque } = this.#stream
     if (!isOpaque) this.#context.trace?.received?.(chunk)
     const out = filter.push(chunk)
-    if (this.#handsOver) {
+    if (this.#handedOver) {
       this.#bounds.touch()
       if (out && !client.write(out)) this.#pace.waitFor(client)
     } else {
@@ -207,7 +207,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     if (!filter.state.content && !filter.state.ended && this.#bytes <= maxHeldBytes) return
     this.#contentSeen()
     this.#bounds.touch()
-    this.#handsOver = true
+    this.#handedOver = true
     client.onStop?.((error) => this.#stopped(error))
     client.commit(this.#status, this.#headers)
     const held = joined(this.#chunks.take())
@@ -245,11 +245,11 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const { filter, client } = this.#stream
     const out = filter.end(isFramed(this.#headers))
     if (filter.state.failure || !filter.state.ended) {
-      if (out && this.#handsOver) client.write(out)
+      if (out && this.#handedOver) client.write(out)
       this.fail(failureOfReport(filter.state.failure ?? streamTruncated(), this.#context.target))
       return
     }
-    if (!this.#handsOver) this.#maybeCommit(this.#stream)
+    if (!this.#handedOver) this.#maybeCommit(this.#stream)
     if (out) client.write(out)
     this.#complete(this.#stream)
   }
@@ -282,10 +282,10 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   fail(failure: AttemptFailure): void {
     if (this.#mode === 'over') return
     const begun = this.committed ? this.#stream : undefined
-    if (this.#handsOver) this.#stream?.client.discard?.()
+    if (this.#handedOver) this.#stream?.client.discard?.()
     if (begun) {
       noteEnd(this.#context, begun.filter.state, failure.error)
-      begun.breakOff(failure.error)
+      begun.fail(failure.error)
     }
     this.#finish(begun ? { ...failure, retry: 'none' } : failure)
   }

@@ -18,7 +18,7 @@ export interface AttemptPlan<Answer> {
   readonly traits: RequestTraits
   readonly request: RoutingRequest
   /** Only these targets can answer; absent: all targets of the model. */
-  readonly can?: ((target: Target) => boolean) | undefined
+  readonly canServe?: ((target: Target) => boolean) | undefined
   /**
    * The request for one target. Throws a RouterError if this target cannot carry it but another may, and
    * UnreadableRequest if none can. `maxTokens`: token limit that replaces the client's.
@@ -63,5 +63,5 @@ export interface AnswerStream {
   /** Its bytes are opaque, whatever their media type: any of them is content. */
   readonly isOpaque?: boolean
   /** Ends a partially sent response so that it does not look complete. Called once, last. */
-  breakOff(error: RouterError): void
+  fail(error: RouterError): void
 }

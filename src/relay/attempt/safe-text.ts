@@ -2,7 +2,7 @@ import { isObject } from '../../lib/json/read.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
-import { renameWhole } from '../rename-whole.ts'
+import { replaceName } from '../replace-name.ts'
 
 const maxLength = 512
 /** Maximum length examined: the time of some patterns is quadratic. */
@@ -19,7 +19,7 @@ export function safeUpstreamText(text: string | undefined, target: Target): stri
     // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the purpose
     .replace(/\u001b\[[0-9;]*[A-Za-z]|[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim()
-  safe = renameWhole(safe, target.upstreamModel, target.model)
+  safe = replaceName(safe, target.upstreamModel, target.model)
   if (safe === '' || leaks(safe, target)) return undefined
   return safe.length > maxLength ? `${safe.slice(0, maxLength)}...` : safe
 }
@@ -61,8 +61,8 @@ export function noteUpstreamText(
   target: Target,
   { body }: Pick<UpstreamRequest, 'body'>,
 ): void {
-  const said = isServerSide(error) ? saidIn(error) : undefined
-  const text = safeUpstreamText(said, target)?.slice(0, maxLoggedLength)
+  const reported = isServerSide(error) ? serverErrorIn(error) : undefined
+  const text = safeUpstreamText(reported, target)?.slice(0, maxLoggedLength)
   if (text !== undefined && !repeatsRequest(text, body)) error.upstreamText = text
 }
 
@@ -71,7 +71,7 @@ function isServerSide({ kind }: RouterError): boolean {
   return kind === 'upstream_error' || kind === 'upstream_timeout' || kind === 'overloaded'
 }
 
-function saidIn({ cause, causeCode }: RouterError): string | undefined {
+function serverErrorIn({ cause, causeCode }: RouterError): string | undefined {
   if (!isObject(cause) || typeof cause.message !== 'string') return undefined
   const status = causeCode === reportedCode ? cause.code : cause.status
   return typeof status === 'number' && status >= 500 ? cause.message : undefined

@@ -2,14 +2,14 @@ import { isObject } from '../../lib/json/read.ts'
 import { type ErrorKind, RouterError, type RouterErrorDetails } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
-import { overflowIn, saysTooLong } from '../upstream/context-overflow.ts'
+import { overflowIn, reportsOverflow } from '../upstream/context-overflow.ts'
 import { isTooLargeForLimit } from '../upstream/upstream-answer.ts'
 import { type AttemptFailure, final, movesOn } from './attempt-result.ts'
 import { type ErrorBody, readErrorBody } from './error-body.ts'
 import { type RetryAdvice, retryAdvice, shouldRetryOf, waitOf } from './retry-advice.ts'
 import { safeUpstreamText } from './safe-text.ts'
 
-type Said = Pick<ErrorBody, 'message' | 'code'>
+type ErrorText = Pick<ErrorBody, 'message' | 'code'>
 
 /** The failure of a non-2xx response. `body`: the text as far as it was read; undefined if it is not text. */
 export function failureOfStatus(
@@ -27,16 +27,18 @@ export function failureOfStatus(
   if (status === 401 || status === 402 || status === 403 || isInvalidKey(status, said)) {
     const details = { code: 'upstream_auth', ...evidence }
     const words = 'The upstream refused the credentials of the router'
-    const refusal = status === 400 ? 401 : status
-    return { ...movesOn(new RouterError('upstream_error', words, details)), refusal }
+    const refusalStatus = status === 400 ? 401 : status
+    return { ...movesOn(new RouterError('upstream_error', words, details)), refusalStatus }
   }
   if (status === 404 || isUnknownModel(status, said)) {
     const words = text ?? `The upstream does not know the model '${target.model}'`
     const details = { code: 'model_not_found', ...evidence }
-    return { ...movesOn(new RouterError('model_not_found', words, details)), refusal: 404 }
+    return { ...movesOn(new RouterError('model_not_found', words, details)), refusalStatus: 404 }
   }
   if (isOverflow(status, said)) return final(tooLong(text, said.message, evidence))
-  const refusal = isOfEngine(status, said) ? undefined : refusalOf(isOfRequest(status, said) ? 400 : status)
+  const refusal = isEngineFailure(status, said)
+    ? undefined
+    : clientErrorOf(isAboutRequest(status, said) ? 400 : status)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
     const error = new RouterError(refusal.kind, words, {
@@ -85,7 +87,7 @@ const requestCodes: ReadonlySet<string> = new Set([
  */
 function rateLimited(
   advice: RetryAdvice,
-  said: Said,
+  said: ErrorText,
   text: string | undefined,
   evidence: RouterErrorDetails,
 ): AttemptFailure {
@@ -105,19 +107,19 @@ function rateLimited(
  * `insufficient_quota`, Moonshot with `exceeded_current_quota_error`; Anthropic answered 400 before it had `billing_error`.
  * LiteLLM's proxy answers 400, 422 or 429, depending on version and settings, when the budget of the key is spent.
  */
-function isOutOfCredit(status: number, { code, message = '' }: Said): boolean {
+function isOutOfCredit(status: number, { code, message = '' }: ErrorText): boolean {
   if ([400, 422, 429].includes(status) && /^budget has been exceeded/i.test(message)) return true
   if (status === 400) return /credit balance is too low/i.test(message)
-  return status === 429 && code !== undefined && outOfCreditCode.test(code)
+  return status === 429 && code !== undefined && outOfCreditCodes.test(code)
 }
 
-const outOfCreditCode =
+const outOfCreditCodes =
   /insufficient_(?:quota|balance)|exceeded_current_quota|billing_(?:hard_limit|not_active|error)/
 
 function outOfCredit(text: string | undefined, evidence: RouterErrorDetails): AttemptFailure {
   const words = text ?? 'The account of the upstream has no credit left'
   const details = { code: 'insufficient_quota', ...evidence }
-  return { ...movesOn(new RouterError('rate_limit', words, details)), refusal: 402 }
+  return { ...movesOn(new RouterError('rate_limit', words, details)), refusalStatus: 402 }
 }
 
 /** The request is too long for this model: the client can shorten it, and a fallback model may accept it. */
@@ -137,8 +139,8 @@ export function failureOfReport(error: RouterError, target: Target): AttemptFail
   const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
   const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
   const message = isObject(cause) ? textOf(cause.message) : undefined
-  if (saysTooLong(message)) return final(tooLong(undefined, message, details))
-  if (outOfCreditCode.test(code)) return outOfCredit(undefined, details)
+  if (reportsOverflow(message)) return final(tooLong(undefined, message, details))
+  if (outOfCreditCodes.test(code)) return outOfCredit(undefined, details)
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }
     return movesOn(new RouterError('rate_limit', 'The upstream is rate limited', limited))
@@ -151,7 +153,7 @@ export function failureOfReport(error: RouterError, target: Target): AttemptFail
   if (/auth|permission|api_?key|40[123]\b/i.test(code)) {
     const refused = { code: 'upstream_auth', ...details }
     const words = 'The upstream refused the credentials of the router'
-    return { ...movesOn(new RouterError('upstream_error', words, refused)), refusal: 401 }
+    return { ...movesOn(new RouterError('upstream_error', words, refused)), refusalStatus: 401 }
   }
   const status = refusedCodes.find(([pattern]) => pattern.test(code))?.[1]
   return status === undefined
@@ -167,7 +169,7 @@ const refusedCodes: readonly [RegExp, number][] = [
 ]
 
 /** Failures for 4xx responses about the request rather than the target; undefined for every other status. */
-function refusalOf(status: number): { kind: ErrorKind; details: RouterErrorDetails } | undefined {
+function clientErrorOf(status: number): { kind: ErrorKind; details: RouterErrorDetails } | undefined {
   switch (status) {
     case 400:
       return { kind: 'bad_request', details: {} }
@@ -187,7 +189,7 @@ function refusalOf(status: number): { kind: ErrorKind; details: RouterErrorDetai
 }
 
 /** Google responds with 400 to an unknown key. Source: Gemini API documentation, "Troubleshooting". */
-function isInvalidKey(status: number, { message = '' }: Said): boolean {
+function isInvalidKey(status: number, { message = '' }: ErrorText): boolean {
   return status === 400 && /^API[ _]key (?:not valid|not found|expired)/i.test(message)
 }
 
@@ -196,7 +198,7 @@ function isInvalidKey(status: number, { message = '' }: Said): boolean {
  * and "model is not loaded" if it does not load automatically. LM Studio: `model_not_found`. LiteLLM's proxy:
  * "/chat/completions: Invalid model name passed in model=x".
  */
-function isUnknownModel(status: number, { code, message = '' }: Said): boolean {
+function isUnknownModel(status: number, { code, message = '' }: ErrorText): boolean {
   if (status !== 400) return false
   return code === 'model_not_found' || unknownModelTexts.some((pattern) => pattern.test(message))
 }
@@ -207,7 +209,7 @@ const unknownModelTexts: readonly RegExp[] = [
 ]
 
 /** Ollama answers an embedding request with 400 if its engine crashed or is gone. Source: Ollama, `llm/server.go`. */
-function isOfEngine(status: number, { message = '' }: Said): boolean {
+function isEngineFailure(status: number, { message = '' }: ErrorText): boolean {
   return (
     status === 400 &&
     /^(?:do embedding request|error reading embed response|unexpected server status): /.test(message)
@@ -218,7 +220,7 @@ function isOfEngine(status: number, { message = '' }: Said): boolean {
  * Whether a 500 is about the request: Ollama's for an empty input of an embedding (`runner/ollamarunner/runner.go`), and
  * llama-cpp-python's for an invalid body (`llama_cpp/server/errors.py`).
  */
-function isOfRequest(status: number, { message = '' }: Said): boolean {
+function isAboutRequest(status: number, { message = '' }: ErrorText): boolean {
   return status === 500 && requestTexts.some((pattern) => pattern.test(message))
 }
 
@@ -227,17 +229,17 @@ const requestTexts: readonly RegExp[] = [
   /^\d{1,4} validation errors?:\s+\{'type': '\w+', 'loc': \('body',/,
 ]
 
-function isOverflow(status: number, { code, message }: Said): boolean {
+function isOverflow(status: number, { code, message }: ErrorText): boolean {
   switch (status) {
     case 400:
     case 422:
       if (code !== undefined && overflowCode.test(code)) return true
-      return saysTooLong(message) || /context (?:length|window|size)/i.test(message ?? '')
+      return reportsOverflow(message) || /context (?:length|window|size)/i.test(message ?? '')
     case 413:
       // Usually it is about bytes.
-      return saysTooLong(message) && /token|context/i.test(message ?? '')
+      return reportsOverflow(message) && /token|context/i.test(message ?? '')
     case 500:
-      return saysTooLong(message)
+      return reportsOverflow(message)
     default:
       return false
   }

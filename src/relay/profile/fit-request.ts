@@ -32,9 +32,9 @@ export function fitRequest(
   { operation, drop }: { operation: Operation; drop: Drop },
 ): FittedRequest {
   checkLimit(sent.sampling)
-  const given = withoutRepeatedTools(sent, drop)
-  if (!profile) return { request: given, ...nothing }
-  const { request: renamed, properties } = fitPropertyNames(given, profile)
+  const unique = withoutRepeatedTools(sent, drop)
+  if (!profile) return { request: unique, ...nothing }
+  const { request: renamed, properties } = fitPropertyNames(unique, profile)
   const { request, names } = fitToolNames(renamed, profile)
   const { user, ...rest } = request
   const fitted: ChatRequest = { ...rest, sampling: fitSampling(request.sampling, profile, drop) }

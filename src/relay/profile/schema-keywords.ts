@@ -1,7 +1,7 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 
 /** Values of otherwise rejected keywords that servers accept. */
-const takenValues: Readonly<Record<string, readonly unknown[]>> = {
+const acceptedValues: Readonly<Record<string, readonly unknown[]>> = {
   minItems: [0, 1],
   additionalProperties: [false],
   format: ['date-time', 'time', 'date', 'duration', 'email', 'hostname', 'uri', 'ipv4', 'ipv6', 'uuid'],
@@ -9,18 +9,18 @@ const takenValues: Readonly<Record<string, readonly unknown[]>> = {
 
 /** The same, for the top level of a schema only. */
 export function withoutRootKeywords(schema: JsonObject, refused: readonly string[]): JsonObject {
-  const said = Object.entries(schema).filter(([name]) => refused.includes(name))
-  if (said.length === 0) return schema
+  const removed = Object.entries(schema).filter(([name]) => refused.includes(name))
+  if (removed.length === 0) return schema
   const kept = Object.entries(schema).filter(([name]) => !refused.includes(name))
   return described(
     Object.fromEntries(kept),
-    said.map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
+    removed.map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
   )
 }
 
-function described(schema: JsonObject, said: readonly string[]): JsonObject {
+function described(schema: JsonObject, removed: readonly string[]): JsonObject {
   const { description } = schema
-  const words = `{${said.join(', ')}}`
+  const words = `{${removed.join(', ')}}`
   return { ...schema, description: typeof description === 'string' ? `${description}\n${words}` : words }
 }
 
@@ -52,23 +52,23 @@ export function withoutKeywords(schema: unknown, refused: ReadonlySet<string>): 
       schema.map((each) => withoutKeywords(each, refused)),
     )
   if (!isObject(schema)) return schema
-  const said: string[] = []
+  const removed: string[] = []
   const kept: JsonObject = {}
   let isChanged = false
   for (const [name, value] of Object.entries(schema)) {
-    if (refused.has(name) && !takenValues[name]?.includes(value)) {
+    if (refused.has(name) && !acceptedValues[name]?.includes(value)) {
       isChanged = true
       // The closest accepted keyword; it only loses that exactly one alternative applies.
       if (name === 'oneOf' && Array.isArray(value) && schema.anyOf === undefined)
         kept.anyOf = withoutKeywords(value, refused)
-      else said.push(`${name}: ${JSON.stringify(value)}`)
+      else removed.push(`${name}: ${JSON.stringify(value)}`)
       continue
     }
     kept[name] = insideOf(name, value, refused)
     isChanged ||= kept[name] !== value
   }
   if (!isChanged) return schema
-  return said.length === 0 ? kept : described(kept, said)
+  return removed.length === 0 ? kept : described(kept, removed)
 }
 
 function insideOf(name: string, value: unknown, refused: ReadonlySet<string>): unknown {

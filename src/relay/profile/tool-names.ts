@@ -18,14 +18,14 @@ export function fitToolNames(
     characters === 'word'
       ? isWord(name) && startsWell(name) && name.length <= longest
       : escapedLength(name) <= longest
-  const given = new Set(namesIn(request))
+  const original = new Set(namesIn(request))
   const names = new Map<string, string>()
   const wire = new Map<string, string>()
-  for (const name of given) {
+  for (const name of original) {
     if (fits(name)) continue
     const word = name.replaceAll(/[^a-zA-Z0-9_-]+/g, '_')
     const plain = startsWell(word) ? word : `_${word}`
-    const isFree = plain.length <= longest && !given.has(plain) && !names.has(plain)
+    const isFree = plain.length <= longest && !original.has(plain) && !names.has(plain)
     const fitted = isFree ? plain : `${plain.slice(0, Math.max(longest, 12) - 9)}_${digestOf(name, 8)}`
     names.set(fitted, name)
     wire.set(name, fitted)

@@ -44,11 +44,11 @@ export interface ClientRequestInput {
   findModel(name: string): Model | undefined
   streamDefault: 'dialect' | 'true' | 'false'
   /** Set if the path contains it instead of the body. */
-  named: NamedCall | undefined
+  named: PathRequest | undefined
 }
 
-/** Information from the path, in dialects whose bodies lack it. */
-export interface NamedCall {
+/** What the path contains, in dialects whose bodies lack it. */
+export interface PathRequest {
   /** The model name in the request. */
   model: string
   stream: boolean

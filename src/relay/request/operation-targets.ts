@@ -5,9 +5,9 @@ import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import { type AttemptFailure, movesOn } from '../attempt/attempt-result.ts'
 import type { ThinkingLimit } from './thinking-limits.ts'
 
-const unsupported = 'unsupported_operation'
+const unsupportedCode = 'unsupported_operation'
 
-const words: Readonly<Record<Operation, string>> = {
+const operationNames: Readonly<Record<Operation, string>> = {
   chat: 'chat requests',
   completion: 'completions of a text',
   responses: 'the Responses API',
@@ -40,7 +40,7 @@ export function requireOperation(model: Model, operation: Operation, others: rea
   if (targetsWith(model, operation).length > 0) return
   // It may get servers again soon, for example if it was scaled to zero.
   if (model.targets.length + model.standby.length === 0) return
-  throw notOffered(model.alias, operation, others)
+  throw unsupportedOperation(model.alias, operation, others)
 }
 
 /** Whether a target has an operation. */
@@ -52,34 +52,34 @@ export function supporting(operation: Operation): (target: Target) => boolean {
  * Servers respond with 404, 405 or 501 if a path does not exist; Ollama with 400, by name. That means the model is of another
  * kind and says nothing about the target. A response that names the model as unknown is not affected.
  */
-export function unlessNotOffered(
+export function asUnsupportedOperation(
   failure: AttemptFailure,
   operation: Operation,
   target: Target,
 ): AttemptFailure {
   const { causeCode = '', cause } = failure.error
-  if (causeCode === 'HTTP_400' && isOfKind(cause)) {
-    return movesOn(notOffered(target.model, operation, []), 'nothing')
+  if (causeCode === 'HTTP_400' && isWrongModelKind(cause)) {
+    return movesOn(unsupportedOperation(target.model, operation, []), 'nothing')
   }
   if (!/^HTTP_(404|405|501)$/.test(causeCode)) return failure
-  const said = JSON.stringify(cause ?? '')
+  const reported = JSON.stringify(cause ?? '')
   if (causeCode === 'HTTP_404') {
-    if (/model_not_found|model[^"]{0,120}(?:not found|does not exist)/i.test(said)) return failure
+    if (/model_not_found|model[^"]{0,120}(?:not found|does not exist)/i.test(reported)) return failure
     // Something named in a chat, such as a file, may be unknown too: only a response about the path counts.
-    if (operation === 'chat' && !isOfPath(cause)) return failure
+    if (operation === 'chat' && !isAboutPath(cause)) return failure
   }
   // The path exists: this server does not have the previous response; another one may.
-  if (operation === 'responses' && /response[^"]{0,120}not found/i.test(said)) {
+  if (operation === 'responses' && /response[^"]{0,120}not found/i.test(reported)) {
     return movesOn(previousNotFound(), 'nothing')
   }
   return movesOn(
-    operation === 'chat' ? noChatPath(target.model) : notOffered(target.model, operation, []),
+    operation === 'chat' ? noChatPath(target.model) : unsupportedOperation(target.model, operation, []),
     'nothing',
   )
 }
 
 /** Whether Ollama rejected an operation because the model is of another kind. Source: Ollama, `server/routes.go`. */
-function isOfKind(cause: unknown): boolean {
+function isWrongModelKind(cause: unknown): boolean {
   const message = isObject(cause) ? cause.message : undefined
   return typeof message === 'string' && /^"[^"]{1,200}" does not support (?:chat|generate)$/.test(message)
 }
@@ -87,7 +87,7 @@ function isOfKind(cause: unknown): boolean {
 /** Nearly every server has chats, so most likely it is not of the configured type. */
 function noChatPath(alias: string): RouterError {
   const message = `The model '${alias}' does not support chat requests: its server has no such path; check api_type and api_host of the provider`
-  return badRequest(message, 'model', unsupported)
+  return badRequest(message, 'model', unsupportedCode)
 }
 
 /**
@@ -102,7 +102,7 @@ const pathTexts: readonly RegExp[] = [
   /^the requested url was not found\b/i,
 ]
 
-function isOfPath(cause: unknown): boolean {
+function isAboutPath(cause: unknown): boolean {
   const message = isObject(cause) ? cause.message : undefined
   if (typeof message !== 'string') return true
   const text = message.slice(0, 200).trim()
@@ -110,8 +110,8 @@ function isOfPath(cause: unknown): boolean {
 }
 
 /** Whether an upstream reported that it does not support the operation. */
-export function isNotOffered(error: RouterError): boolean {
-  return error.code === unsupported
+export function isUnsupportedOperation(error: RouterError): boolean {
+  return error.code === unsupportedCode
 }
 
 function previousNotFound(): RouterError {
@@ -119,9 +119,13 @@ function previousNotFound(): RouterError {
   return badRequest(words, 'previous_response_id', 'previous_response_not_found')
 }
 
-function notOffered(alias: string, operation: Operation, others: readonly string[]): RouterError {
+function unsupportedOperation(alias: string, operation: Operation, others: readonly string[]): RouterError {
   const known = others.length === 0 ? '' : `; models that do: ${others.slice(0, 8).join(', ')}`
-  return badRequest(`The model '${alias}' does not support ${words[operation]}${known}`, 'model', unsupported)
+  return badRequest(
+    `The model '${alias}' does not support ${operationNames[operation]}${known}`,
+    'model',
+    unsupportedCode,
+  )
 }
 
 /** Time after which the operation is tried again, in milliseconds: a 404 may come from a proxy whose server is starting. */

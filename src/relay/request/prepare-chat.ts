@@ -57,7 +57,7 @@ export function createChatPreparer(
 ): (target: Target, maxTokens?: number) => PreparedChat {
   const { source } = client
   const drop: Drop = (field, why) => services.exchange.drop(field, why)
-  const note = (what: string): void => services.noteOnce?.(what)
+  const note = (message: string): void => services.logOnce?.(message)
   let read: ChatRequest | undefined
   const readOnce = (): ChatRequest => {
     if (source.from === 'router') return source.request
@@ -75,11 +75,11 @@ export function createChatPreparer(
     }
   }
   return (target, maxTokens) => {
-    const collects = !client.stream && services.collects(target)
+    const collects = !client.stream && services.collectsWholeAnswers(target)
     if (source.from === 'client') {
       const operation = lacksCustomTools(client, target) ? undefined : nativeOperation(client.dialect, target)
       // An embedded type has no server that would validate the body.
-      if (operation && isEmbedded(target)) checkOnly(client)
+      if (operation && isEmbedded(target)) checkRequest(client)
       if (operation && !services.declined.has(target, operation))
         return preparePassthrough(client, source, target, {
           operation,
@@ -124,7 +124,7 @@ export function priorityMember(
   return passesPriority ? { priority: enginePriorities[priority] } : {}
 }
 
-function checkOnly({ dialect, outline }: ClientRequest): void {
+function checkRequest({ dialect, outline }: ClientRequest): void {
   try {
     dialect.chat.checkRequest?.(outline)
   } catch (error) {
@@ -135,7 +135,7 @@ function checkOnly({ dialect, outline }: ClientRequest): void {
 interface PassthroughPlan {
   operation: Operation
   collects: boolean
-  note(what: string): void
+  note(message: string): void
   /** Token limit that replaces the client's. */
   maxTokens: number | undefined
   drop: Drop
@@ -202,8 +202,8 @@ const requestMembers = ['model', 'messages', 'stream', 'stream_options']
 function defaultMembers(client: ClientRequest, target: Target): Record<string, unknown> {
   const { chat } = client.dialect
   // Members that are written back must be complete.
-  const known = hasNone(target.defaults) ? client.outline : client.readBody()
-  const defaults = chat.missingDefaults(known, target.defaults, flavourOf(target))
+  const body = hasNone(target.defaults) ? client.outline : client.readBody()
+  const defaults = chat.missingDefaults(body, target.defaults, flavourOf(target))
   if (!hasNone(defaults)) for (const member of requestMembers) delete defaults[member]
   if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...client.readBody(), ...defaults }, target))
   return defaults
@@ -262,10 +262,10 @@ export function withDefaults(
       ...chat,
       missingDefaults(body, configured) {
         const members = chat.missingDefaults(body, configured, flavour)
-        const asked = { ...request, sampling: defaults(target) }
-        const fitted = fitRequest(asked, target.profile, { operation: 'chat', drop })
-        const wanted = chat.writeRequest(fitted.request, writeOptions(target, drop))
-        return { ...members, ...chat.missingDefaults({ ...body, ...members }, wanted) }
+        const endpointRequest = { ...request, sampling: defaults(target) }
+        const fitted = fitRequest(endpointRequest, target.profile, { operation: 'chat', drop })
+        const endpointMembers = chat.writeRequest(fitted.request, writeOptions(target, drop))
+        return { ...members, ...chat.missingDefaults({ ...body, ...members }, endpointMembers) }
       },
     },
   }

@@ -178,10 +178,10 @@ export function needsAll(asked: number, features: number): boolean {
 }
 
 /** What a server may lack although its key and model are valid. */
-export function namedBy(features: number): 'operation' | 'thing' | undefined {
-  const names = needsAll(features, featuresOf('chat', new Set(['file'])))
-  const adapts = needsAll(features, featuresOf('chat', new Set(['adapter'])))
-  if (names || adapts) return 'thing'
+export function possibleLack(features: number): 'operation' | 'resource' | undefined {
+  const usesFile = needsAll(features, featuresOf('chat', new Set(['file'])))
+  const usesAdapter = needsAll(features, featuresOf('chat', new Set(['adapter'])))
+  if (usesFile || usesAdapter) return 'resource'
   return features >= contentBits ? 'operation' : undefined
 }
 

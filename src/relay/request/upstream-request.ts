@@ -34,7 +34,6 @@ export function upstreamRequest(
       // Compressed streams arrive in bursts, and a compressed response would have to be decompressed to be read.
       'accept-encoding': 'identity',
       'user-agent': services.userAgent,
-      via: services.via,
       'x-request-id': services.exchange.id,
       ...target.type.authHeaders(target.token),
       ...trace?.dispatched(operation, stream),

@@ -10,8 +10,8 @@ import type { AnswerFilter } from '../answer/translation.ts'
 import {
   isStreamed,
   readAnswer,
-  renamedText,
   renameModel,
+  renameModelInText,
   replayAsStream,
   type WholeAnswer,
 } from '../answer/whole-answer.ts'
@@ -29,7 +29,7 @@ import {
 import { type RequestTraits, traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
 import { routingOfChat, routingOfClient } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
-import { overTargets, wholeOverTargets } from './over-targets.ts'
+import { wholeWithFailover, withFailover } from './failover.ts'
 
 /** Answers a client's chat request. Throws the client's error; after the first content it has also been sent in the stream. */
 export async function answerChat(
@@ -58,13 +58,13 @@ export async function answerChat(
         operation !== 'chat' &&
         target.paths.chat !== undefined,
       read(answer) {
-        services.heard(target, answer.headers)
+        services.onWholeAnswer(target, answer.headers)
         return readFor({ request, client, context, exchange }, prepared, answer)
       },
     }
   }
   const { model } = request
-  const deliver = await overTargets({ model, ...pickContextOf(request, services), prepare }, services)
+  const deliver = await withFailover({ model, ...pickContextOf(request, services), prepare }, services)
   deliver?.()
 }
 
@@ -72,12 +72,12 @@ export async function answerChat(
 export function pickContextOf(
   request: ClientRequest,
   services: Parameters<typeof routingOfClient>[1],
-): Pick<AttemptPlan<unknown>, 'traits' | 'request' | 'can'> {
+): Pick<AttemptPlan<unknown>, 'traits' | 'request' | 'canServe'> {
   const { only } = request
   return {
     traits: traitsOf(request),
     request: routingOfClient(request, services),
-    can: only && supporting(only),
+    canServe: only && supporting(only),
   }
 }
 
@@ -92,23 +92,23 @@ function traitsOf({ source, dialect, outline }: ClientRequest): RequestTraits {
 /** After the first content, an error is an event in the client's dialect, and the body ends without an end marker. */
 function eventsTo(chat: ChatClient, filter: AnswerFilter, exchange: Exchange): AnswerStream {
   const client = chat.stream()
-  const breakOff = (thrown: RouterError): void => {
+  const fail = (thrown: RouterError): void => {
     const error = exchange.forClient(thrown)
     const torn = filter.closeEvent?.() ?? ''
     client.write(torn + (filter.writeError?.(error) ?? chat.writeError(error)))
     client.end()
   }
-  return { filter, client, breakOff }
+  return { filter, client, fail }
 }
 
 /** A JSON object has no room for an error, so the connection is reset: a partial response must not look complete. */
 function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStream {
   const client = chat.large()
-  const breakOff = (error: RouterError): void => {
-    exchange.breakOff(error)
-    client.breakOff()
+  const fail = (error: RouterError): void => {
+    exchange.markTruncated(error)
+    client.reset()
   }
-  return { filter: createLargeAnswer(alias), client, breakOff }
+  return { filter: createLargeAnswer(alias), client, fail }
 }
 
 /** Reads a whole response, and writes it in the client's dialect. */
@@ -152,7 +152,7 @@ function passWhole(
   const parsed: unknown = JSON.parse(text)
   const { usage, members, answerId } = codec.checkAnswer(parsed, context)
   exchange.answerId ??= answerId
-  const small = members ? undefined : renamedText(bytes, alias, { text, parsed })
+  const small = members ? undefined : renameModelInText(bytes, alias, { text, parsed })
   const body = small ?? renameModel(bytes, alias, { members, parsed })
   return { answer: () => client.whole(body), usage }
 }
@@ -179,7 +179,7 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
     const { body, collector, upstream } = prepareTranslated(request, dialect, target, {
       operation: 'chat',
       drop: (field, why) => dropped.set(field, why),
-      collects: services.collects(target),
+      collects: services.collectsWholeAnswers(target),
       maxTokens,
       declined: services.declined,
       set: priorityMember(target, services),
@@ -196,5 +196,5 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
     }
   }
   const plan = { model, traits: traitsOfChat(request), request: routingOfChat(request, services), prepare }
-  return wholeOverTargets(plan, services)
+  return wholeWithFailover(plan, services)
 }

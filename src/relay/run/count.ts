@@ -17,10 +17,10 @@ import {
 import { traitsOfOperation } from '../request/request-traits.ts'
 import { routingOfOperation } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
-import { wholeOverTargets } from './over-targets.ts'
+import { wholeWithFailover } from './failover.ts'
 
 /** How a target counts tokens, and the member of its response with the number. */
-interface CountWay {
+interface CountMethod {
   operation: Operation
   isPassthrough: boolean
   member: string
@@ -28,7 +28,7 @@ interface CountWay {
 }
 
 /** Timeout in milliseconds: an estimate is always available, so a count must be quick. */
-const patienceMs = 10_000
+const timeoutMs = 10_000
 
 /**
  * Number of prompt tokens in a client's request, counted by one of the model's targets; undefined if none can count. Targets
@@ -40,16 +40,16 @@ export async function countPrompt(
   services: RelayServices,
 ): Promise<number | undefined> {
   const { model } = request
-  const can = (target: Target): boolean => wayOf(request, target, services) !== undefined
-  if (!allTargets(model).some(can)) return undefined
-  const { signal, stop } = patience(services.exchange.signal)
+  const canServe = (target: Target): boolean => countMethodOf(request, target, services) !== undefined
+  if (!allTargets(model).some(canServe)) return undefined
+  const { signal, stop } = withTimeout(services.exchange.signal)
   try {
     // Other models tokenize differently.
     const bounded = { ...services, signal, fallbacksOf: () => [] }
     const prepare = (target: Target): PreparedAttempt<number> => prepareCount(request, target, services)
     const traits = traitsOfOperation('count')
-    return await wholeOverTargets(
-      { model, traits, request: routingOfOperation(undefined, services), can, prepare },
+    return await wholeWithFailover(
+      { model, traits, request: routingOfOperation(undefined, services), canServe, prepare },
       bounded,
     )
   } finally {
@@ -62,7 +62,7 @@ function prepareCount(
   target: Target,
   services: RelayServices,
 ): PreparedAttempt<number> {
-  const way = wayOf(request, target, services)
+  const way = countMethodOf(request, target, services)
   if (!way) throw new Error('a target was picked that cannot count')
   const { operation, isPassthrough, member } = way
   return {
@@ -77,7 +77,11 @@ function prepareCount(
   }
 }
 
-function wayOf(request: ClientRequest, target: Target, services: RelayServices): CountWay | undefined {
+function countMethodOf(
+  request: ClientRequest,
+  target: Target,
+  services: RelayServices,
+): CountMethod | undefined {
   const { type, paths } = target
   const dialect = services.dialectOf(type.countDialect ?? type.dialect)
   const { count } = dialect
@@ -170,11 +174,11 @@ function numberIn(answer: Buffer, member: string): number | undefined {
 }
 
 /** A signal that is also aborted by the timeout. */
-function patience(request: AbortSignal): { signal: AbortSignal; stop: () => void } {
+function withTimeout(request: AbortSignal): { signal: AbortSignal; stop: () => void } {
   const over = new AbortController()
   const error = new RouterError('upstream_timeout', 'No upstream counted the tokens in time', {
     causeCode: 'TIMEOUT_COUNT',
   })
-  const timer = setTimeout(() => over.abort(error), patienceMs)
+  const timer = setTimeout(() => over.abort(error), timeoutMs)
   return { signal: AbortSignal.any([request, over.signal]), stop: () => clearTimeout(timer) }
 }

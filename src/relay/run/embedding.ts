@@ -23,8 +23,8 @@ import {
 import { traitsOfOperation } from '../request/request-traits.ts'
 import { routingOfOperation } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
+import { wholeWithFailover } from './failover.ts'
 import { promptUsage, readOpaque } from './opaque-answer.ts'
-import { wholeOverTargets } from './over-targets.ts'
 
 /** An embedding request and its model. */
 export interface ClientEmbedding {
@@ -39,16 +39,16 @@ export interface ClientEmbedding {
   /** Models known to support embeddings, for the error if this one does not. */
   others: readonly string[]
   /** Maximum number of concurrent parts of the request; undefined: see {@link maxConcurrentParts}. */
-  atOnce?: number | undefined
+  concurrency?: number | undefined
 }
 
 /** Maximum number of concurrent parts of one request. */
-const maxPartsAtOnce = 8
+const maxConcurrency = 8
 
 /** How many parts of a request with this body may be sent upstream concurrently, if nothing else limits them. */
 export function maxConcurrentParts(model: Model, { input }: Readonly<Record<string, unknown>>): number {
   const inputs = Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1
-  return Math.max(1, Math.min(maxPartsAtOnce, Math.ceil(inputs / limitOf(model))))
+  return Math.max(1, Math.min(maxConcurrency, Math.ceil(inputs / limitOf(model))))
 }
 
 /** An answer for the client: JSON, unless its headers say otherwise. */
@@ -67,24 +67,24 @@ export async function answerEmbedding(
   try {
     request = codec.readRequest(client.body)
   } catch (error) {
-    return forwardUnread(client, error, services)
+    return forwardUnparsed(client, error, services)
   }
-  return { body: await answerRead(client, request, services) }
+  return { body: await answerParsed(client, request, services) }
 }
 
 /**
  * A server of the client's dialect may accept what the router cannot read: vLLM embeds chats, and responds with bytes. Throws the
  * reason why it cannot be read if no target is such a server.
  */
-function forwardUnread(
+function forwardUnparsed(
   client: ClientEmbedding,
   unread: unknown,
   services: RelayServices,
 ): Promise<EmbeddingAnswer> {
   const { model, alias, bytes, dialect } = client
-  const can = (target: Target): boolean =>
+  const canServe = (target: Target): boolean =>
     target.type.dialect === dialect.name && supporting('embedding')(target)
-  const isKnown = allTargets(model).some(can)
+  const isKnown = allTargets(model).some(canServe)
   if (!isKnown || !codecOf(dialect).canPassThrough(client.body)) throw unread
   const prepare = (target: Target): PreparedAttempt<EmbeddingAnswer> => ({
     operation: 'embedding',
@@ -94,10 +94,10 @@ function forwardUnread(
   })
   const traits = traitsOfOperation('embedding', bytes)
   const request = routingOfOperation(bytes.length, services)
-  return wholeOverTargets({ model, traits, request, can, prepare }, services)
+  return wholeWithFailover({ model, traits, request, canServe, prepare }, services)
 }
 
-async function answerRead(
+async function answerParsed(
   client: ClientEmbedding,
   request: EmbeddingRequest,
   services: RelayServices,
@@ -115,12 +115,15 @@ async function answerRead(
   requireOperation(client.model, 'embedding', client.others)
   const parts = partsOf(request, limitOf(client.model))
   if (parts.length === 1) {
-    const { response, bytes } = await askPart({ client, codec, request, whole: true }, services)
+    const { response, bytes } = await requestPart({ client, codec, request, whole: true }, services)
     return bytes ?? write(response)
   }
-  const { atOnce: limit = maxPartsAtOnce } = client
-  const answers = await mapConcurrently(parts, { limit, signal }, (inputs, ends) =>
-    askPart({ client, codec, request: { ...request, inputs }, whole: false }, { ...services, signal: ends }),
+  const { concurrency = maxConcurrency } = client
+  const answers = await mapConcurrently(parts, { concurrency, signal }, (inputs, partSignal) =>
+    requestPart(
+      { client, codec, request: { ...request, inputs }, whole: false },
+      { ...services, signal: partSignal },
+    ),
   )
   return write(joined(answers.map(({ response }) => response)))
 }
@@ -166,14 +169,14 @@ interface PartAnswer {
   bytes: Buffer | undefined
 }
 
-function askPart(part: Part, services: RelayServices): Promise<PartAnswer> {
+function requestPart(part: Part, services: RelayServices): Promise<PartAnswer> {
   const { model, bytes } = part.client
-  return wholeOverTargets<PartAnswer>(
+  return wholeWithFailover<PartAnswer>(
     {
       model,
       traits: traitsOfOperation('embedding', bytes),
       request: routingOfOperation(bytes.length, services),
-      can: supporting('embedding'),
+      canServe: supporting('embedding'),
       prepare: (target) => preparePart(part, target, services),
     },
     services,
@@ -187,7 +190,9 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
   const isCut = !whole && target.type.modelIn === 'path'
   const same = upstream === client.dialect && codec.canPassThrough(client.body) && !isCut
   const dropped = new Map<string, string>()
-  const prepared = same ? sameBody(part, target, dropped) : otherBody(part, target, { upstream, dropped })
+  const prepared = same
+    ? passthroughPart(part, target, dropped)
+    : translatedPart(part, target, { upstream, dropped })
   return {
     operation: 'embedding',
     ...prepared,
@@ -203,11 +208,11 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
 }
 
 /** The client's bytes; a part of the request has its own inputs. */
-function sameBody(
+function passthroughPart(
   { client, request, whole }: Part,
   target: Target,
   dropped: Map<string, string>,
-): FormedBody {
+): PartBody {
   const drop = (field: string, why: string): void => void dropped.set(field, why)
   const codec = codecOf(client.dialect)
   const body = clientBytes(client, target, { drop, ...(whole ? {} : { set: { input: request.inputs } }) })
@@ -225,7 +230,7 @@ function clientBytes(client: ClientEmbedding, target: Target, changes: Passthrou
   })
 }
 
-interface FormedBody {
+interface PartBody {
   body: PreparedBody
   form: ToolCallFormat
 }
@@ -234,11 +239,11 @@ function formOf(codec: EmbeddingCodec, body: Readonly<Record<string, unknown>>):
   return codec.isBatch?.(body) ? 'batch' : 'whole'
 }
 
-function otherBody(
+function translatedPart(
   { client, request }: Part,
   target: Target,
   { upstream, dropped }: { upstream: Dialect; dropped: Map<string, string> },
-): FormedBody {
+): PartBody {
   const codec = codecOf(upstream)
   const drop = (field: string, why: string): void => void dropped.set(field, why)
   const written = codec.writeRequest(request, writeOptions(target, drop))
@@ -247,12 +252,12 @@ function otherBody(
 }
 
 /**
- * Processes up to `limit` items concurrently, and returns the results in the order of the items. The first failure
+ * Processes up to `concurrency` items at once, and returns the results in the order of the items. The first failure
  * cancels the others and is thrown when none of them is running any more.
  */
 export async function mapConcurrently<Item, Result>(
   items: readonly Item[],
-  options: { limit: number; signal: AbortSignal },
+  options: { concurrency: number; signal: AbortSignal },
   work: (item: Item, signal: AbortSignal) => Promise<Result>,
 ): Promise<Result[]> {
   const controller = new AbortController()
@@ -272,7 +277,7 @@ export async function mapConcurrently<Item, Result>(
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(options.limit, items.length) }, worker))
+  await Promise.all(Array.from({ length: Math.min(options.concurrency, items.length) }, worker))
   if (failures.length > 0) throw failures[0]
   return results
 }

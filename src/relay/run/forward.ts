@@ -16,8 +16,8 @@ import type { UpstreamBody } from '../request/upstream-request.ts'
 import type { RelayServices } from '../services.ts'
 import { boundaryOf, type FormPart, MultipartScan } from '../upstream/multipart.ts'
 import { type Spool, type SpoolPiece, spoolBody } from '../upstream/spool.ts'
+import { wholeWithFailover, withFailover } from './failover.ts'
 import { type OpaqueAnswer, readOpaque } from './opaque-answer.ts'
-import { overTargets, wholeOverTargets } from './over-targets.ts'
 import { type TokenizeForm, tokenizeForm } from './tokenize-forms.ts'
 
 /** A JSON request that is passed through, except for the model name. */
@@ -38,7 +38,7 @@ export function answerForward(request: ForwardedRequest, services: RelayServices
     const body = bodyFor(request, target, services, form)
     return { operation, body, read: (answer) => readOpaque(answer, alias, form?.added) }
   }
-  return wholeOverTargets({ ...planOf(request, services, request.bytes), prepare }, services)
+  return wholeWithFailover({ ...planOf(request, services, request.bytes), prepare }, services)
 }
 
 /** Streams the response to the client. Throws the client's error, even after the response has begun. */
@@ -50,7 +50,7 @@ export async function pipeForward(
   const { operation } = request
   const prepare = (target: Target): PreparedAttempt =>
     piped({ operation, body: bodyFor(request, target, services) }, client, services.exchange)
-  await overTargets({ ...planOf(request, services, request.bytes), prepare }, services)
+  await withFailover({ ...planOf(request, services, request.bytes), prepare }, services)
 }
 
 function bodyFor(
@@ -71,16 +71,16 @@ function planOf(
 ): Omit<AttemptPlan<never>, 'prepare'> {
   requireOperation(model, operation)
   const request = routingOfOperation(bytes?.length, services)
-  return { model, traits: traitsOfOperation(operation, bytes), request, can: supporting(operation) }
+  return { model, traits: traitsOfOperation(operation, bytes), request, canServe: supporting(operation) }
 }
 
 /** An attempt whose response is streamed to the client, whatever its content. */
 function piped(body: UpstreamBody, client: ClientPipe, exchange: Exchange): PreparedAttempt {
-  const breakOff = (error: RouterError): void => {
-    exchange.breakOff(error)
-    client.breakOff()
+  const fail = (error: RouterError): void => {
+    exchange.markTruncated(error)
+    client.reset()
   }
-  const stream = (): AnswerStream => ({ filter: untouched(), client, isOpaque: true, breakOff })
+  const stream = (): AnswerStream => ({ filter: untouched(), client, isOpaque: true, fail })
   return {
     ...body,
     headers: { ...body.headers, accept: '*/*' },
@@ -157,7 +157,7 @@ export async function pipeUpload(
     const body = { operation, headers, body: Buffer.alloc(0), openBody: () => spool.read(pieces) }
     return piped(body, client, services.exchange)
   }
-  await overTargets({ ...planOf({ model, operation }, services), prepare }, services)
+  await withFailover({ ...planOf({ model, operation }, services), prepare }, services)
 }
 
 function piecesOf({ boundary, parts }: Upload, modelName: string): SpoolPiece[] {

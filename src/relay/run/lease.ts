@@ -13,7 +13,7 @@ export interface Turn {
 }
 
 /** For clients whose key does not set it. */
-export const plainTurn: Turn = { weight: 1, deadlineAt: undefined }
+export const defaultTurn: Turn = { weight: 1, deadlineAt: undefined }
 
 /** What an attempt requires of a target. */
 export interface PickContext {
@@ -24,7 +24,7 @@ export interface PickContext {
   readonly request: RoutingRequest
   readonly turn: Turn
   /** Only these can answer; absent: all targets of the model. */
-  readonly can?: ((target: Target) => boolean) | undefined
+  readonly canServe?: ((target: Target) => boolean) | undefined
   /** No further attempt follows this one. */
   readonly isLast: boolean
   /** Another model answers if no target of this one does. */
@@ -47,7 +47,7 @@ export interface Lease {
   /** Why it was picked, if known. */
   readonly reason?: PickReason | undefined
   /** The first content of a stream has arrived. */
-  answering(): void
+  contentSeen(): void
   /** Releases the target; undefined: the attempt threw. Only the first call has an effect. */
   settle(result: AttemptResult | undefined): void
   /** Call after an `ambiguous` failure, at the end of the request. */
@@ -55,7 +55,7 @@ export interface Lease {
 }
 
 /** What is known about an `ambiguous` failure at the end of its request. */
-export interface Judgement extends Pick<AttemptFailure, 'refusal'> {
+export interface Judgement extends Pick<AttemptFailure, 'refusalStatus'> {
   /**
    * Who answered. `target`: another target of the same model, so this target is at fault. `nobody`: none of
    * them, so the request itself may be the cause. `fallback`, after `nobody`: another model did. `unknown`: the request ended
@@ -69,7 +69,7 @@ export interface Judgement extends Pick<AttemptFailure, 'refusal'> {
    * What a server with a valid key and model may lack: an operation, or a client's own resource, such as a
    * file or an adapter.
    */
-  names: 'operation' | 'thing' | undefined
+  mayLack: 'operation' | 'resource' | undefined
   /** Digest of operation and body; undefined if the body is not known. */
   fingerprint: string | undefined
 }

@@ -24,7 +24,7 @@ export async function loadModel(
   )
   const others = concerned.filter((target) => acceptsCommands(target) && !servers.includes(target))
   const [results, commanded] = await Promise.all([
-    Promise.all(servers.map((target) => handTo(target, request, services))),
+    Promise.all(servers.map((target) => sendTo(target, request, services))),
     Promise.all(others.map((target) => commandEngine(target, action, requestOptionsOf(target, services)))),
   ])
   const [failed] = results.filter((result) => result.type === 'failure')
@@ -53,18 +53,18 @@ function pathOf(paths: Target['paths']): Operation | undefined {
 }
 
 /** The body without a prompt: it sets how long, and with which context, the model is loaded. */
-function handTo(
+function sendTo(
   target: Target,
   { dialect, readBody }: ClientRequest,
   services: RelayServices,
 ): Promise<AttemptResult> {
   const { keep_alive: keepAlive, options } = readBody()
-  const wished = {
+  const settings = {
     ...(keepAlive === undefined ? {} : { keep_alive: keepAlive }),
     ...(options ? { options } : {}),
   }
   const { keep_alive, options: configured, num_ctx } = target.defaults
-  const body = translatedBody(wished, target, dialect.chat, {
+  const body = translatedBody(settings, target, dialect.chat, {
     defaults: { keep_alive, options: configured, num_ctx },
     members: {},
     set: { stream: false },

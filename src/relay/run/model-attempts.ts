@@ -2,12 +2,12 @@ import { isPermanent, RouterError } from '../../sdk/errors.ts'
 import type { RoutingRequest } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
-import { isStillLoading, type LoadingWait } from '../attempt/loading-wait.ts'
+import { isLoadingFailure, type LoadingWait } from '../attempt/loading-wait.ts'
 import type { AttemptContext } from '../attempt/prepared-attempt.ts'
-import { namedBy, type RequestTraits } from '../request/request-traits.ts'
+import { possibleLack, type RequestTraits } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import type { AttemptTrace } from '../trace.ts'
-import { type Judgement, type Lease, type PickContext, plainTurn } from './lease.ts'
+import { defaultTurn, type Judgement, type Lease, type PickContext } from './lease.ts'
 
 /** No target of a model answered. `isFinal`: no fallback model may be tried either. */
 export interface ModelFailure {
@@ -23,10 +23,13 @@ interface ModelAttemptsOptions {
   traits: RequestTraits
   request: RoutingRequest
   /** Only these targets can answer; absent: all targets of the model. */
-  can: ((target: Target) => boolean) | undefined
+  canServe: ((target: Target) => boolean) | undefined
   /** Another model answers if no target of this one does. */
   hasFallback: boolean
 }
+
+/** Limit of attempts per model, see `#countsTowardsLimit`. */
+const maxAttempts = 3
 
 /** Results of the attempts at one model's targets so far. */
 export class ModelAttempts implements LoadingWait {
@@ -35,6 +38,8 @@ export class ModelAttempts implements LoadingWait {
   readonly #options: ModelAttemptsOptions
   readonly #services: RelayServices
   readonly #tried = new Set<string>()
+  /** How many more attempts may fail. */
+  remaining = maxAttempts
   /** Ids of the targets whose server was loading. */
   readonly #loading = new Set<string>()
   readonly #endRequest: () => void
@@ -44,7 +49,7 @@ export class ModelAttempts implements LoadingWait {
   readonly #refusals: Promise<boolean>[] = []
   /** The error that is most useful to the client. */
   #error: RouterError | undefined
-  #before: RouterError | undefined
+  #previousError: RouterError | undefined
   /** Whether every failure so far was an unreachable server. */
   #isUnserved = true
 
@@ -64,56 +69,46 @@ export class ModelAttempts implements LoadingWait {
   restart(): void {
     this.#tried.clear()
     this.#loading.clear()
+    this.remaining = maxAttempts
   }
 
-  pickContext(isLast: boolean): PickContext {
-    const { traits, request, can, hasFallback } = this.#options
-    const { turn = plainTurn } = this.#services
-    return { tried: this.#tried, traits, request, turn, can, isLast, hasFallback }
+  pickContext(): PickContext {
+    const { traits, request, canServe, hasFallback } = this.#options
+    const { turn = defaultTurn } = this.#services
+    return { tried: this.#tried, traits, request, turn, canServe, isLast: this.remaining === 1, hasFallback }
   }
 
-  isElse(target: Target): boolean {
-    return !this.#tried.has(target.id) && (this.#options.can?.(target) ?? true)
+  isAlternative(target: Target): boolean {
+    return !this.#tried.has(target.id) && (this.#options.canServe?.(target) ?? true)
   }
 
   /** Undefined if no more attempts are allowed; the lease is then released. */
   begin(lease: Lease): LeasedAttempt | undefined {
     const services = this.#services
     this.#tried.add(lease.target.id)
-    const takesBudget = this.#error && services.failsOften(lease.target)
+    const takesBudget = this.#error && services.isUnreliable(lease.target)
     const endRetry = takesBudget ? services.budgetOf(this.model).retry() : noEnd
     if (!endRetry) {
       lease.settle(undefined)
       return undefined
     }
     const onContent = (): void => {
-      lease.answering()
+      lease.contentSeen()
       this.judge('target')
     }
-    return new LeasedAttempt(services, lease, { after: this.#before, endRetry, onContent })
-  }
-
-  /**
-   * Whether the attempt counts towards the limit. A refused connection costs no time, and the server has not seen the
-   * request; a loading server does not count the first time.
-   */
-  counts({ id }: Target, failure: AttemptFailure): boolean {
-    if (!isStillLoading(failure)) return !isRefused(failure)
-    const isKnown = this.#loading.has(id)
-    this.#loading.add(id)
-    return isKnown
+    return new LeasedAttempt(services, lease, { after: this.#previousError, endRetry, onContent })
   }
 
   /** Records a failure. Returns undefined if the next target may be tried. */
-  failed(lease: Lease, failure: AttemptFailure): ModelFailure | undefined {
+  recordFailure(lease: Lease, failure: AttemptFailure): ModelFailure | undefined {
     const services = this.#services
     const { target } = lease
     const { retry, verdict } = failure
-    if (!isRefused(failure) && !isStillLoading(failure)) this.#isUnserved = false
+    if (!isRefused(failure) && !isLoadingFailure(failure)) this.#isUnserved = false
     if (verdict === 'ambiguous') this.#ambiguous.push({ lease, failure })
     if (failure.closedSilently) this.#refusals.push(services.refusesConnections(target))
     const error = lease.hasAnswered ? accessDenied(failure) : failure.error
-    this.#before = error
+    this.#previousError = error
     if (retry === 'any') {
       this.#tried.delete(target.id)
       this.#error ??= error
@@ -122,8 +117,15 @@ export class ModelAttempts implements LoadingWait {
     }
     // A request that is too long for one model may fit another; nothing has reached the client yet.
     if (retry === 'none') return { type: 'failure', error, isFinal: error.kind !== 'context_overflow' }
+    if (this.#countsTowardsLimit(target, failure)) this.remaining--
+    if (isLoadingFailure(failure)) this.#loading.add(target.id)
     services.onFailover(target, error)
     return undefined
+  }
+
+  /** A refused connection costs no time, and the server has not seen the request. A loading server is tried once more. */
+  #countsTowardsLimit({ id }: Target, failure: AttemptFailure): boolean {
+    return isLoadingFailure(failure) ? this.#loading.has(id) : !isRefused(failure)
   }
 
   /** The request is over for these targets: reports to each whether it is to blame for its failure. */
@@ -132,10 +134,10 @@ export class ModelAttempts implements LoadingWait {
     const { traits } = this.#options
     const { features } = traits
     const fingerprint = traits.fingerprint()
-    const names = namedBy(features)
+    const mayLack = possibleLack(features)
     for (const { lease, failure } of this.#ambiguous) {
-      const { kind = 'failure', refusal } = failure
-      lease.judge({ answeredBy, kind, refusal, features, fingerprint, names })
+      const { kind = 'failure', refusalStatus } = failure
+      lease.judge({ answeredBy, kind, refusalStatus, features, fingerprint, mayLack })
     }
     // After `nobody` a fallback model may still answer.
     if (answeredBy !== 'nobody') this.#ambiguous.length = 0
@@ -164,7 +166,7 @@ export class ModelAttempts implements LoadingWait {
     if (this.#error) this.#services.exchange.steps.exhausted(alias, this.#error)
     const isFinal = this.#error?.causeCode === 'SERVERS_GONE'
     const isUnserved = this.#isUnserved && !isFinal
-    return { type: 'failure', error: this.#error ?? noTarget(alias), isFinal, isUnserved }
+    return { type: 'failure', error: this.#error ?? noTargetError(alias), isFinal, isUnserved }
   }
 }
 
@@ -200,7 +202,7 @@ class LeasedAttempt implements AttemptContext {
     this.#endRetry = endRetry
     this.#startedAt = exchange.steps.now()
     if (services.busy) this.#endWork = exchange.beginWork(target, services.busy(exchange, target))
-    exchange.steps.began(target)
+    exchange.steps.attemptBegan(target)
     exchange.beginAttempt(target, { reason: lease.reason, after })
     this.trace = exchange.trace?.beginAttempt(target, { after, reasons: exchange.reasons })
   }
@@ -212,7 +214,7 @@ class LeasedAttempt implements AttemptContext {
     const { steps } = this.services.exchange
     const durationMs = steps.now() - this.#startedAt
     this.#endWork?.()
-    steps.attempted({ target: this.target, result, durationMs, after: this.#after })
+    steps.attemptEnded({ target: this.target, result, durationMs, after: this.#after })
     this.trace?.end(result)
   }
 }
@@ -223,8 +225,8 @@ function isRefused({ closedSilently, verdict, error }: AttemptFailure): boolean 
 }
 
 /** A server that has accepted the router's key before rejects this request, for example a firewall in front of it. */
-function accessDenied({ error, refusal }: AttemptFailure): RouterError {
-  if (refusal !== 403) return error
+function accessDenied({ error, refusalStatus }: AttemptFailure): RouterError {
+  if (refusalStatus !== 403) return error
   return new RouterError('forbidden', 'The upstream denied this request', {
     code: 'upstream_forbidden',
     causeCode: 'HTTP_403',
@@ -247,7 +249,7 @@ function moreUseful(before: RouterError | undefined, now: RouterError): RouterEr
   return now
 }
 
-export function noTarget(alias: string): RouterError {
+export function noTargetError(alias: string): RouterError {
   return new RouterError('overloaded', `No upstream is available for the model '${alias}'`, {
     code: 'no_healthy_provider',
     retryAfterSeconds: 5,

@@ -26,14 +26,14 @@ export function tokenizeForm(
   if (operation === 'detokenize')
     return { set: {}, removed: [], added: ({ content }) => ({ prompt: content }) }
   if (operation !== 'tokenize') return undefined
-  const given = (name: string): unknown => {
+  const memberValue = (name: string): unknown => {
     const member = scan.members.findLast(({ key }) => key === name)
     return member && parseJson(bytes.subarray(member.valueStart, member.valueEnd).toString())
   }
-  if (given('content') !== undefined) return undefined
-  const prompt = given('prompt')
+  if (memberValue('content') !== undefined) return undefined
+  const prompt = memberValue('prompt')
   if (prompt === undefined) {
-    if (given('messages') === undefined) return undefined
+    if (memberValue('messages') === undefined) return undefined
     throw badRequest(
       "llama.cpp tokenizes a text: send it as 'content' or 'prompt', or count a chat with POST /v1/messages/count_tokens",
       'messages',
@@ -44,8 +44,8 @@ export function tokenizeForm(
   return {
     set: {
       content: prompt,
-      add_special: given('add_special_tokens') ?? true,
-      ...(given('return_token_strs') === true ? { with_pieces: true } : {}),
+      add_special: memberValue('add_special_tokens') ?? true,
+      ...(memberValue('return_token_strs') === true ? { with_pieces: true } : {}),
     },
     removed: ['prompt', 'add_special_tokens', 'return_token_strs'],
     added: ({ tokens }) => inVllmsForm(Array.isArray(tokens) ? tokens : []),

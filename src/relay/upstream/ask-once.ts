@@ -3,7 +3,7 @@ import { ChunkList } from '../../lib/bytes/chunk-list.ts'
 import type { Connection } from '../../sdk/transport.ts'
 import { createHttpTransport } from './http-transport.ts'
 
-export interface Question {
+export interface OneTimeRequest {
   origin: string
   /** With its query. */
   path: string
@@ -18,7 +18,7 @@ export interface Question {
   signal: AbortSignal
 }
 
-export interface WholeAnswer {
+export interface TextAnswer {
   status: number
   text: string
 }
@@ -39,8 +39,8 @@ export async function askOnce({
   lookup,
   body,
   signal,
-}: Question): Promise<WholeAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<WholeAnswer>()
+}: OneTimeRequest): Promise<TextAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<TextAnswer>()
   const transport = createHttpTransport({
     connectTimeoutMs,
     connection,
@@ -85,6 +85,6 @@ export async function askOnce({
 }
 
 function definedOnly(headers: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const given = Object.entries(headers)
-  return Object.fromEntries(given.filter((header): header is [string, string] => header[1] !== undefined))
+  const entries = Object.entries(headers)
+  return Object.fromEntries(entries.filter((header): header is [string, string] => header[1] !== undefined))
 }

@@ -30,7 +30,7 @@ const tooLong = new RegExp(
  * ("input (40001 tokens) is too large to process", "the request exceeds the available context size"), and so does Ollama
  * for embeddings ("input length exceeds maximum context length"); TGI answers 422, and Bedrock 400.
  */
-export function saysTooLong(text: string | undefined): boolean {
+export function reportsOverflow(text: string | undefined): boolean {
   return text !== undefined && tooLong.test(text.slice(0, maxExamined))
 }
 

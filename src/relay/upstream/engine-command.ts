@@ -35,10 +35,10 @@ export async function commandEngine(
     case 'ollama': {
       const { keep_alive, options } = defaults
       const keepAlive = action === 'unload' ? 0 : keep_alive
-      const wished = { ...(keepAlive === undefined ? {} : { keep_alive: keepAlive }) }
+      const settings = { ...(keepAlive === undefined ? {} : { keep_alive: keepAlive }) }
       // A context length other than that of its requests would make the engine reload the model.
       const context = action === 'load' && isObject(options) ? { options } : {}
-      return send('/api/generate', { model, stream: false, ...wished, ...context })
+      return send('/api/generate', { model, stream: false, ...settings, ...context })
     }
     case 'llamacpp':
       return send(`/models/${action}`, { model })

@@ -25,7 +25,7 @@ const exportPage = 500
 /** The audit log: append-only, latest first. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
-  for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
+  for (const admin of app.adminPort.both) register(app, admin)
 }
 
 export default fp(plugin, { name: 'routes/admin/audit', encapsulate: true })

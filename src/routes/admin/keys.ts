@@ -22,7 +22,7 @@ const ListSchema = Type.Object({ data: Type.Array(KeySchema), next_cursor: Type.
 /** Keys of clients. A client may have several; a key is only shown when it is created. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
-  for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
+  for (const admin of app.adminPort.both) register(app, admin)
 }
 
 export default fp(plugin, { name: 'routes/admin/keys', encapsulate: true })

@@ -27,7 +27,7 @@ const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
 /** Lists, creates, reads, changes and removes clients, groups, prices and budgets. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
-  for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
+  for (const admin of app.adminPort.both) register(app, admin)
 }
 
 export default fp(plugin, { name: 'routes/admin/records', encapsulate: true })
@@ -147,7 +147,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
           entity,
           id: request.params.id,
           changes: request.body,
-          version: administration.wantedVersion(request),
+          version: administration.expectedVersion(request),
         }
         return administration.shown(await administration.run(request, 'change', input), reply)
       },
@@ -159,7 +159,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
         schema: { params },
       },
       async (request, reply) => {
-        const input = { entity, id: request.params.id, version: administration.wantedVersion(request) }
+        const input = { entity, id: request.params.id, version: administration.expectedVersion(request) }
         await administration.run(request, 'remove', input)
         return reply.code(204).send()
       },

@@ -56,7 +56,7 @@ const OwnSchema = Type.Object({
 /** Usage of all clients for operators, and of a client for itself. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
-  for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
+  for (const admin of app.adminPort.both) register(app, admin)
 }
 
 export default fp(plugin, { name: 'routes/admin/usage', encapsulate: true })

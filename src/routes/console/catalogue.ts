@@ -17,7 +17,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.get(path, { config, schema: { response: { 200: CatalogueSchema } } }, async (_request, reply) => {
       reply.header('cache-control', 'no-store')
       const models = app.models.all()
-      await app.engines.contextsKnown(models)
+      await app.engines.awaitContexts(models)
       return { models: models.map((model) => shown(app, model)) }
     })
 }

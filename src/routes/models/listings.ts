@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { modelCard, modelList, refuseQueryKey } from '../../dialects/gemini/models.ts'
+import { modelCard, modelList, rejectQueryKey } from '../../dialects/gemini/models.ts'
 import { GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/response/schemas.ts'
 import { OllamaTagsSchema } from '../../dialects/ollama/response/schemas.ts'
 import {
@@ -27,19 +27,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       .models(request)
       .listed()
       .filter(({ targets }) => targets.length > 0)
-  const find = (request: FastifyRequest, name: string): Model => {
-    const model = models(request).find(({ alias }) => alias === name)
-    if (!model) throw modelNotFound(name.slice(0, 256))
-    return model
-  }
-  const known = async (request: FastifyRequest): Promise<Model[]> => {
+  const listedModels = async (request: FastifyRequest): Promise<Model[]> => {
     const listed = models(request)
-    await app.engines.contextsKnown(listed)
+    await app.engines.awaitContexts(listed)
     return listed
   }
-  const knownOne = async (request: FastifyRequest): Promise<Model> => {
-    const model = find(request, (request.params as { '*': string })['*']) // guaranteed by the route's pattern
-    await app.engines.contextsKnown([model])
+  const namedModel = async (request: FastifyRequest): Promise<Model> => {
+    const { '*': name } = request.params as { '*': string } // the route's pattern
+    const model = models(request).find(({ alias }) => alias === name)
+    if (!model) throw modelNotFound(name.slice(0, 256))
+    await app.engines.awaitContexts([model])
     return model
   }
   const { contextOf } = app.engines
@@ -51,7 +48,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
   for (const path of endpointPaths(prefix, { fixed: ['/tags', '/api/tags'], prefixed: ['/tags'] })) {
     app.get(path, { config: { dialect: 'ollama', docs: tagsDocs } }, async (request) => ({
-      models: (await known(request)).map((model) => ollamaTag(model, since, contextOf(model))),
+      models: (await listedModels(request)).map((model) => ollamaTag(model, since, contextOf(model))),
       response_time: elapsed(request),
     }))
   }
@@ -64,7 +61,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       path,
       { config: { dialect: 'openai', dialectOf, docs: listDocs }, onRequest },
       async (request) => {
-        const listed = await known(request)
+        const listed = await listedModels(request)
         if (app.errorDialectOf(request) === 'gemini') return modelList(listed.map(geminiCard), request.query)
         return app.errorDialectOf(request) === 'anthropic'
           ? anthropicList(listed, request.query, (model) => anthropicModel(model, since, contextOf(model)))
@@ -78,21 +75,31 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     // Model names may contain slashes, which only some clients escape.
     const one = { config: { dialect: 'openai', dialectOf, docs: modelDocs }, onRequest }
     app.get(`${path}/*`, one, async (request) => {
-      const model = await knownOne(request)
+      const model = await namedModel(request)
       if (app.errorDialectOf(request) === 'gemini') return geminiCard(model)
       const card = app.errorDialectOf(request) === 'anthropic' ? anthropicModel : openaiModel
       return card(model, since, contextOf(model))
     })
   }
+  const geminiLists = ['/v1beta/models']
+  for (const path of endpointPaths(prefix, { fixed: geminiLists, prefixed: geminiLists })) {
+    app.get<{ Querystring: Record<string, unknown> }>(
+      path,
+      { config: { dialect: 'gemini', docs: geminiListDocs }, onRequest: rejectKeyInQuery },
+      async (request) => modelList((await listedModels(request)).map(geminiCard), request.query),
+    )
+    const one = { config: { dialect: 'gemini', docs: geminiModelDocs }, onRequest: rejectKeyInQuery }
+    app.get(`${path}/*`, one, async (request) => geminiCard(await namedModel(request)))
+  }
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/v0/models'] })) {
     app.get(path, { config: { dialect: 'openai', docs: lmStudioListDocs } }, async (request) => ({
       object: 'list',
-      data: (await known(request)).map((model) => lmStudioModel(model, contextOf(model))),
+      data: (await listedModels(request)).map((model) => lmStudioModel(model, contextOf(model))),
       response_time: elapsed(request),
     }))
     const one = { config: { dialect: 'openai', docs: lmStudioModelDocs } }
     app.get(`${path}/*`, one, async (request) => {
-      const model = await knownOne(request)
+      const model = await namedModel(request)
       return lmStudioModel(model, contextOf(model))
     })
   }
@@ -160,6 +167,25 @@ const lmStudioModelDocs: EndpointDocs = {
   path: name,
 }
 
+const geminiListDocs: EndpointDocs = {
+  id: 'geminiListModels',
+  tag: 'Gemini',
+  summary: 'List models (Gemini)',
+  answers: [json('The list.', GeminiModelListSchema)],
+  query: {
+    pageSize: Type.Integer({ description: 'Maximum models per page; absent: all.' }),
+    pageToken: Type.String({ description: 'The `nextPageToken` of the previous page.' }),
+  },
+}
+
+const geminiModelDocs: EndpointDocs = {
+  id: 'geminiGetModel',
+  tag: 'Gemini',
+  summary: 'Get a model (Gemini)',
+  answers: [json('The model.', GeminiModelSchema)],
+  path: name,
+}
+
 const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 
 /**
@@ -169,11 +195,15 @@ const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 async function onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
   reply.header('vary', ['authorization', ...anthropicHeaders, ...geminiHeaders].join(', '))
   try {
-    refuseQueryKey(request.query)
+    rejectQueryKey(request.query)
   } catch (refused) {
     request.errorDialect = 'gemini'
     throw refused
   }
+}
+
+async function rejectKeyInQuery({ query }: FastifyRequest): Promise<void> {
+  rejectQueryKey(query)
 }
 
 const geminiHeaders = ['x-goog-api-key', 'x-goog-api-client']

@@ -1,11 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaGenerateBody } from '../../dialects/ollama/request/schema.ts'
 import { OllamaGenerateSchema } from '../../dialects/ollama/response/schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
-import { answerHeaders } from '../../relay/answer/answer-headers.ts'
-import { loadModel } from '../../relay/run/load.ts'
 import { type EndpointDocs, json, lines } from '../../sdk/endpoint-docs.ts'
 
 /** Ollama generate, https://docs.ollama.com/api/generate. */
@@ -16,19 +13,11 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   })
   const options = { schema: { body: OllamaGenerateBody }, config: { dialect: 'ollama', docs } }
   for (const path of paths) {
-    app.post(path, options, async (request, reply) => {
+    app.post(path, options, (request, reply) => {
       const { prompt, suffix, images, keep_alive: keepAlive } = request.body
       const client = app.gateway.clientRequest('ollama-generate', request)
       if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(client, request, reply)
-      // A request without a prompt loads the model, like a chat without messages.
-      const action = isZeroTime(keepAlive) ? 'unload' : 'load'
-      const processing = app.processors.begin(request, client.model)
-      const loading = processing ? await processing.client(client) : client
-      await loadModel(loading, action, app.gateway.services(request))
-      reply.headers(answerHeaders(request.exchange))
-      const answer = loadAnswer(client.alias, new Date(), action, 'generate')
-      if (!client.stream) return reply.send(answer)
-      return reply.type('application/x-ndjson').send(`${JSON.stringify(answer)}\n`)
+      return app.operations.load(client, { keepAlive, endpoint: 'generate' }, request, reply)
     })
   }
 }

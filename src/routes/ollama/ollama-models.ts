@@ -25,7 +25,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const models = app.rights.models(request)
       const model = models.findLoosely(requested)
       if (!model) throw modelNotFound(requested.slice(0, 256))
-      await app.engines.contextsKnown([model])
+      await app.engines.awaitContexts([model])
       const shown = models.listed().find(({ alias }) => alias === requested) ?? model
       return ollamaShow(shown, since, app.engines.contextOf(model))
     })

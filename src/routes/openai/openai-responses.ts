@@ -5,10 +5,10 @@ import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
-import { inputItems, type Remembered } from '../../dialects/responses/request/input-read.ts'
+import { inputItems, type StoredItems } from '../../dialects/responses/request/input-read.ts'
 import { readRequest } from '../../dialects/responses/request/read.ts'
-import { recall } from '../../dialects/responses/request/recall.ts'
 import { ResponsesBody, ResponsesEnvelope } from '../../dialects/responses/request/schema.ts'
+import { loadStoredItems } from '../../dialects/responses/request/stored-items.ts'
 import { responseId } from '../../dialects/responses/response/object.ts'
 import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/response/schemas.ts'
 import { writeResponse } from '../../dialects/responses/response/write.ts'
@@ -16,7 +16,7 @@ import { createWriter } from '../../dialects/responses/stream/write.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
-import { isNotOffered, targetsWith } from '../../relay/request/operation-targets.ts'
+import { isUnsupportedOperation, targetsWith } from '../../relay/request/operation-targets.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { asRouterError, badRequest, RouterError } from '../../sdk/errors.ts'
@@ -29,9 +29,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: ['/v1/responses', '/responses'],
     prefixed: ['/responses', '/v1/responses'],
   })
-  const recalls = new WeakMap<FastifyRequest, Promise<Remembered>>()
-  const recalled = (request: FastifyRequest): Promise<Remembered> =>
-    recalls.get(request) ?? recall(request.body, app.rights.responses(request))
+  const recalls = new WeakMap<FastifyRequest, Promise<StoredItems>>()
+  const recalled = (request: FastifyRequest): Promise<StoredItems> =>
+    recalls.get(request) ?? loadStoredItems(request.body, app.rights.responses(request))
   /** Starts looking up the previous response while limits are checked, because both may wait for Redis. */
   const preValidation = (request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction): void => {
     const recalling = recalled(request)
@@ -79,9 +79,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         const written = answered ?? (isStored && processing?.isBlocked ? {} : undefined)
         if (!written) return undefined
         // Store what the client gets: pseudonyms are only valid within one request.
-        const response = processing?.shownObject(written, client.dialect.contents?.answers ?? {}) ?? written
+        const response =
+          processing?.responseForClient(written, client.dialect.contents?.answers ?? {}) ?? written
         const input = inputItems(body.input, remembered).map(({ item }) => item)
-        kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
+        kept = store.put(String(response.id), { response, input }).catch((error: unknown) => {
           const name = error instanceof Error ? error.name : typeof error
           log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
         })
@@ -110,7 +111,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           return await app.operations.forward('responses_count', request, reply)
         } catch (error) {
           // Older versions of vLLM lack this endpoint, but can count in other ways.
-          if (!isNotOffered(asRouterError(error))) throw error
+          if (!isUnsupportedOperation(asRouterError(error))) throw error
         }
       }
       if (typeof body.previous_response_id === 'string' && !remembered.history) throw previousNotFound(body)
@@ -216,7 +217,7 @@ function notFound(id: string): RouterError {
 
 export interface RequestState {
   /** The resolved `previous_response_id` and item references of the request. */
-  remembered: Remembered
+  remembered: StoredItems
   /** Receives the final object of a complete response before the client does. */
   onAnswer: (answer: JsonObject) => void
 }

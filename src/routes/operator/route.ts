@@ -5,7 +5,7 @@ import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { present } from '../../lib/json/read.ts'
 import { readClientRequest } from '../../relay/request/client-request.ts'
 import { pickContextOf } from '../../relay/run/chat.ts'
-import { plainTurn } from '../../relay/run/lease.ts'
+import { defaultTurn } from '../../relay/run/lease.ts'
 import { TargetStatusSchema } from '../../sdk/console/status.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import type { Target } from '../../sdk/target.ts'
@@ -121,7 +121,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       { config: { admin: true, docs }, schema: { body: RouteBody, response: { 200: RouteSchema } } },
       async (request) => {
         const { client: clientId, dialect: dialectName = 'openai', model: name } = request.body
-        const auto = app.auto.isMeant(name)
+        const auto = app.auto.appliesTo(name)
           ? await app.auto.explain(request, dialectName, clientId)
           : undefined
         const client = readClientRequest({
@@ -136,7 +136,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         })
         const { model } = client
         const services = app.gateway.services(request)
-        const { turn = plainTurn } = services
+        const { turn = defaultTurn } = services
         const context = pickContextOf(
           client,
           clientId === undefined ? services : { ...services, clientName: () => clientId },

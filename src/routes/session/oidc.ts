@@ -12,7 +12,7 @@ const plugin: FastifyPluginAsync = async (app) => {
   // A page instead of a redirect: the cookie is SameSite=Strict, so browsers would not send it after a redirect from the
   // provider.
   const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${startPage}"><title>Signed in</title><p><a href="${startPage}">Signed in</a></p></html>`
-  for (const admin of config.adminPort > 0 ? [true, false] : [false]) {
+  for (const admin of app.adminPort.both) {
     const options = { admin, surface: 'operator', open: true, errors: 'problem' } as const
     app.get(path, { config: { ...options, docs } }, async (request, reply) => {
       reply.header('cache-control', 'no-store')

@@ -25,7 +25,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     expires_at: endsAt === undefined ? null : new Date(endsAt).toISOString(),
   })
   // Operator pages may be on the admin port while the routes that they use are on the main port.
-  for (const admin of config.adminPort > 0 ? [true, false] : [false]) {
+  for (const admin of app.adminPort.both) {
     const options = (docs: EndpointDocs) =>
       ({ config: { admin, surface: 'operator', role: 'viewer', errors: 'problem', docs } }) as const
     app.post(path, options(signInDocs), (request, reply) => {

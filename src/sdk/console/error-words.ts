@@ -1,4 +1,5 @@
 import { STATUS_CODES } from '../../lib/status-codes.ts'
+import type { RouterError } from '../errors.ts'
 
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refused the connection',
@@ -74,4 +75,9 @@ export function errorWords(code: string): string {
   const status = /^HTTP_(\d{3})$/.exec(code)?.[1]
   if (status !== undefined) return `answered ${status} (${STATUS_CODES[status] ?? 'unknown status'})`
   return words[code] ?? code
+}
+
+/** The code of an error that may be shown: one of the router or of Node, because an upstream's own could contain anything. */
+export function safeCodeOf({ causeCode, code, kind }: RouterError): string {
+  return [causeCode, code].find((each) => each !== undefined && /^[\w.-]{1,64}$/.test(each)) ?? kind
 }

@@ -7,11 +7,17 @@ import type {
 } from '../../sdk/console/recent-requests.ts'
 import { RequestList } from './request-list.ts'
 import { StepRing, StepSums } from './step-ring.ts'
-import type { ActivityNews, ActivityPart, UnknownAsked } from './store.ts'
+import type {
+  ActivityPart,
+  ActivityReport,
+  ActivityStore,
+  ActivityUpdates,
+  UnknownModelRequest,
+} from './store.ts'
 import { TargetSeries } from './target-series.ts'
 
 /** Maximum number of requests per event. */
-const maxNews = 50
+const maxUpdates = 50
 
 /** Recent activity of a router: history, last requests and requested unknown models. Uses bounded memory. */
 export class Activity {
@@ -42,14 +48,14 @@ export class Activity {
     const waiting = loads.reduce((sum, load) => sum + load.waiting, 0)
     const running = loads.reduce((sum, load) => sum + load.running, 0)
     for (const range of rangeNames) {
-      const sums = this.#rings[range].now(at)
+      const sums = this.#rings[range].sumsAt(at)
       sums?.add(part)
-      sums?.load(waiting, running)
+      sums?.recordLoad(waiting, running)
     }
     for (const counts of part.targets) this.#targets.add(counts, at)
     this.#requests.skip(part.unlisted)
     for (const request of part.requests) this.#requests.add(request)
-    for (const asked of part.unknown) this.#unknown.add(asked, new Date(at).toISOString())
+    for (const request of part.unknown) this.#unknown.add(request, new Date(at).toISOString())
   }
 
   /** To be called when a process has exited. */
@@ -76,8 +82,8 @@ export class Activity {
     return this.#requests.find(id)
   }
 
-  news(since: number, range: Range): ActivityNews {
-    const { newest, data } = this.#requests.page({ since, limit: maxNews })
+  updates(since: number, range: Range): ActivityUpdates {
+    const { newest, data } = this.#requests.page({ since, limit: maxUpdates })
     const skipped = Math.max(0, newest - since - data.length)
     const steps = this.#steps(range, 2, this.#now())
     return { newest, data, skipped, unknown_models: this.#unknown.all(), steps }
@@ -87,8 +93,8 @@ export class Activity {
     const { stepMs, steps: all } = ranges[range]
     const ring = this.#rings[range]
     const { steps, fromMs } = ring.last(count, at)
-    const whole = new StepSums()
-    for (const sums of ring.last(all, at).steps) if (sums) whole.addStep(sums)
+    const total = new StepSums()
+    for (const sums of ring.last(all, at).steps) if (sums) total.addStep(sums)
     const counts = (of: (sums: StepSums) => number): number[] => steps.map((sums) => (sums ? of(sums) : 0))
     const quantiles = (share: number): (number | null)[] =>
       steps.map((sums) => sums?.firstContents.quantile(share) ?? null)
@@ -108,10 +114,10 @@ export class Activity {
       queue: counts(({ queue }) => queue),
       running: counts(({ running }) => running),
       totals: {
-        ...whole.counts,
-        ttft_p50_ms: whole.firstContents.quantile(0.5),
-        ttft_p95_ms: whole.firstContents.quantile(0.95),
-        queue_max: whole.queue,
+        ...total.counts,
+        ttft_p50_ms: total.firstContents.quantile(0.5),
+        ttft_p95_ms: total.firstContents.quantile(0.95),
+        queue_max: total.queue,
       },
     }
   }
@@ -128,16 +134,16 @@ const maxClients = 5
 class UnknownModels {
   readonly #byName = new Map<string, UnknownModel>()
 
-  add({ name, client, exists }: UnknownAsked, at: string): void {
-    const known = this.#byName.get(name) ?? { name, count: 0, first: at, last: at, clients: [], exists }
-    known.count++
-    known.last = at
-    known.exists = exists
-    if (client !== null && !known.clients.includes(client) && known.clients.length < maxClients)
-      known.clients.push(client)
+  add({ name, client, exists }: UnknownModelRequest, at: string): void {
+    const model = this.#byName.get(name) ?? { name, count: 0, first: at, last: at, clients: [], exists }
+    model.count++
+    model.last = at
+    model.exists = exists
+    if (client !== null && !model.clients.includes(client) && model.clients.length < maxClients)
+      model.clients.push(client)
     // The map is ordered by last request.
     this.#byName.delete(name)
-    this.#byName.set(name, known)
+    this.#byName.set(name, model)
     const [oldest] = this.#byName.keys()
     if (this.#byName.size > maxNames && oldest !== undefined) this.#byName.delete(oldest)
   }
@@ -145,5 +151,28 @@ class UnknownModels {
   /** Latest first. */
   all(): UnknownModel[] {
     return [...this.#byName.values()].reverse()
+  }
+}
+
+/** The activity of a single-process router. */
+export function memoryActivity(report: ActivityReport, intervalMs: number, now: () => number): ActivityStore {
+  const activity = new Activity(now)
+  const sendReport = (): void => {
+    const part = report.take()
+    if (part) activity.add(part, '')
+  }
+  const timer = setInterval(sendReport, intervalMs).unref()
+  const current = (): Activity => {
+    sendReport()
+    return activity
+  }
+  return {
+    history: async (range) => current().history(range),
+    requests: async (query) => current().requests(query),
+    request: async (id) => current().request(id),
+    updates: async (since, range) => current().updates(since, range),
+    async close() {
+      clearInterval(timer)
+    },
   }
 }

@@ -32,10 +32,10 @@ export class StepSums {
   addStep({ counts, firstContents, queue, running }: StepSums): void {
     for (const name of countNames) this.counts[name] += counts[name]
     this.firstContents.addAll(firstContents)
-    this.load(queue, running)
+    this.recordLoad(queue, running)
   }
 
-  load(queue: number, running: number): void {
+  recordLoad(queue: number, running: number): void {
     this.queue = Math.max(this.queue, queue)
     this.running = Math.max(this.running, running)
   }
@@ -59,7 +59,7 @@ export class StepRing {
   }
 
   /** Returns the mutable sums of the step that contains `at` (milliseconds since 1970). */
-  now(at: number): StepSums | undefined {
+  sumsAt(at: number): StepSums | undefined {
     const step = this.#stepOf(at)
     const slot = this.#slots[step % this.#slots.length]
     if (!slot) return undefined

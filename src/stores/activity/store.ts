@@ -18,7 +18,7 @@ export interface ActivityPart {
   readonly requests: readonly Omit<RecentRequest, 'seq'>[]
   /** Number of ended requests that are not in `requests` because there were too many. */
   readonly unlisted: number
-  readonly unknown: readonly UnknownAsked[]
+  readonly unknown: readonly UnknownModelRequest[]
 }
 
 export interface Counts {
@@ -42,14 +42,14 @@ export interface TargetCounts {
 }
 
 /** A request for a model that does not exist, or that the client may not use. */
-export interface UnknownAsked {
+export interface UnknownModelRequest {
   readonly name: string
   readonly client: string | null
   readonly exists: boolean
 }
 
-/** Activity since the listener's last call. */
-export interface ActivityNews {
+/** Activity after a request of the list. */
+export interface ActivityUpdates {
   newest: number
   /** Newest first. */
   data: RecentRequest[]
@@ -66,6 +66,11 @@ export interface ActivityStore {
   /** Undefined if it is not among the last requests. */
   request(id: string): Promise<RecentRequest | undefined>
   /** Requests after this `seq`, and the last two steps of the range. */
-  news(since: number, range: Range): Promise<ActivityNews>
+  updates(since: number, range: Range): Promise<ActivityUpdates>
   close(): Promise<void>
+}
+
+export interface ActivityReport {
+  /** Returns what has happened since the last call; undefined if nothing has. */
+  take(): ActivityPart | undefined
 }

@@ -2,7 +2,7 @@ import { tenths } from '../../lib/numbers.ts'
 import { type Range, rangeNames, ranges, type TargetHistory } from '../../sdk/console/history.ts'
 import type { TargetCounts } from './store.ts'
 
-const members = ['requests', 'errors', 'tokens', 'firstContentMs', 'streams'] as const
+const countNames = ['requests', 'errors', 'tokens', 'firstContentMs', 'streams'] as const
 
 /** Counts of one target over one range, with one row of numbers per step. */
 class Series {
@@ -15,13 +15,13 @@ class Series {
     const { sparkMs, sparks } = ranges[range]
     this.#stepMs = sparkMs
     this.#steps = sparks
-    this.#values = new Float64Array(sparks * members.length)
+    this.#values = new Float64Array(sparks * countNames.length)
   }
 
   add(counts: TargetCounts, at: number): void {
     this.#advance(at)
-    const from = (this.#lastStep % this.#steps) * members.length
-    for (const [index, member] of members.entries())
+    const from = (this.#lastStep % this.#steps) * countNames.length
+    for (const [index, member] of countNames.entries())
       this.#values[from + index] = (this.#values[from + index] ?? 0) + counts[member]
   }
 
@@ -31,10 +31,10 @@ class Series {
     if (this.#values.every((value) => value === 0)) return undefined
     const seconds = this.#stepMs / 1000
     const rows = Array.from({ length: this.#steps }, (_none, index) => {
-      const from = ((this.#lastStep + 1 + index) % this.#steps) * members.length
+      const from = ((this.#lastStep + 1 + index) % this.#steps) * countNames.length
       const [requests = 0, errors = 0, tokens = 0, firstContentMs = 0, streams = 0] = this.#values.subarray(
         from,
-        from + members.length,
+        from + countNames.length,
       )
       return { requests, errors, tokens, firstContentMs, streams }
     })
@@ -54,8 +54,8 @@ class Series {
     if (step === this.#lastStep) return
     const passed = step > this.#lastStep ? step - this.#lastStep : this.#steps
     for (let index = 0; index < Math.min(passed, this.#steps); index++) {
-      const from = ((step - index + this.#steps) % this.#steps) * members.length
-      this.#values.fill(0, from, from + members.length)
+      const from = ((step - index + this.#steps) % this.#steps) * countNames.length
+      this.#values.fill(0, from, from + countNames.length)
     }
     this.#lastStep = step
   }
@@ -71,8 +71,8 @@ export class TargetSeries {
   add(counts: TargetCounts, at: number): void {
     const { id, model } = counts
     const key = JSON.stringify([model, id])
-    const known = this.#byKey.get(key)
-    const target = known ?? {
+    const existing = this.#byKey.get(key)
+    const target = existing ?? {
       id,
       model,
       series: { '15m': new Series('15m'), '1h': new Series('1h'), '6h': new Series('6h') },

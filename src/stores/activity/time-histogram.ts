@@ -20,7 +20,7 @@ export class TimeHistogram {
   }
 
   /** Returns the buckets with a count. */
-  filled(): [bucket: number, count: number][] {
+  nonEmptyBuckets(): [bucket: number, count: number][] {
     return [...this.#counts.entries()].filter(([, count]) => count > 0)
   }
 

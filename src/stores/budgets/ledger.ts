@@ -2,7 +2,7 @@ import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { BudgetState, SliceRequest } from './slices.ts'
 
 /** Weight of the newest request in the moving average. */
-const newest = 0.2
+const newestWeight = 0.2
 /** Idle time after which a budget is no longer renewed and its slice is returned, in milliseconds. */
 const idleMs = 10_000
 /** Time for which an exhausted budget is not queried again, in milliseconds. */
@@ -35,8 +35,8 @@ interface Account {
 
 export type Admission =
   /** Call `end` synchronously with `book`, so that no renewal sees the request in neither or in both. */
-  | { end(): void; refusedBy?: undefined }
-  | { refusedBy: string; state: BudgetState | undefined; isDown: boolean }
+  | { end(): void; rejectedBy?: undefined }
+  | { rejectedBy: string; state: BudgetState | undefined; isDown: boolean }
 
 /**
  * The spending of one process, from slices of budgets that are held in memory and renewed in the background.
@@ -109,7 +109,7 @@ export class BudgetLedger {
     }
     const insufficient = findInsufficient()
     if (insufficient && !(this.isDown && whenDown === 'allow'))
-      return { refusedBy: insufficient.id, state: insufficient.account.state, isDown: this.isDown }
+      return { rejectedBy: insufficient.id, state: insufficient.account.state, isDown: this.isDown }
     for (const { account, amount } of demands) account.reserved += amount
     let ended = false
     return {
@@ -129,10 +129,11 @@ export class BudgetLedger {
   }
 
   /** Adds the actual usage of a request, which the next renewal must record. */
-  book(id: string, amount: number): void {
+  charge(id: string, amount: number): void {
     const account = this.#account(id)
     account.spent += amount
-    account.typical = account.typical === 0 ? amount : account.typical + newest * (amount - account.typical)
+    account.typical =
+      account.typical === 0 ? amount : account.typical + newestWeight * (amount - account.typical)
   }
 
   /**
@@ -154,22 +155,22 @@ export class BudgetLedger {
     for (const account of this.#accounts.values()) if (!isUsed(account, now)) account.state = undefined
     if (used.length === 0) return true
     const recorded = new Map(used.map(([id, account]) => [id, account.spent]))
-    const asked = used.map(([id, account]) => {
+    const requests = used.map(([id, account]) => {
       const { reserved, typical, waiting } = account
       const min = waiting.length > 0 ? Math.min(...waiting) : typical
-      const wanted = Math.max(
+      const desired = Math.max(
         typical,
         waiting.reduce((sum, amount) => sum + amount, 0),
       )
-      return { id, reserved, min, wanted, kept: this.#keep(account, { min, wanted }) }
+      return { id, reserved, min, desired, retained: this.#retain(account, { min, desired }) }
     })
     try {
-      const states = await this.#options.renew(asked)
+      const states = await this.#options.renew(requests)
       for (const state of states) {
         const account = this.#account(state.id)
         account.state = state
         account.lastState = state
-        account.exhausted = exhaustion(state, asked, now)
+        account.exhausted = exhaustion(state, requests, now)
         account.spent = Math.max(0, account.spent - (recorded.get(state.id) ?? 0))
       }
       // Without a state, a budget was removed.
@@ -187,19 +188,19 @@ export class BudgetLedger {
    * to another process before its response arrives. A remainder too small for a request is returned to the store. While the
    * store is unavailable, the whole slice is kept.
    */
-  #keep(account: Account, { min, wanted }: { min: number; wanted: number }): number {
+  #retain(account: Account, { min, desired }: { min: number; desired: number }): number {
     const { state } = account
     const free = Math.max(0, available(account))
     if (state === undefined || free === 0) return 0
-    const useful = free < min ? 0 : Math.min(free, Math.max(wanted, free / 2))
-    const kept = this.isDown ? free : useful
-    account.state = { ...state, granted: state.granted - (free - kept) }
-    return kept
+    const useful = free < min ? 0 : Math.min(free, Math.max(desired, free / 2))
+    const retained = this.isDown ? free : useful
+    account.state = { ...state, granted: state.granted - (free - retained) }
+    return retained
   }
 
   #account(id: string): Account {
-    const known = this.#accounts.get(id)
-    if (known) return known
+    const existing = this.#accounts.get(id)
+    if (existing) return existing
     const account: Account = {
       state: undefined,
       lastState: undefined,
@@ -221,10 +222,10 @@ function isUsed({ reserved, spent, waiting, usedAt }: Account, now: number): boo
 
 function exhaustion(
   { id, granted }: BudgetState,
-  asked: SliceRequest['budgets'],
+  requests: SliceRequest['budgets'],
   at: number,
 ): Account['exhausted'] {
-  const request = asked.find((each) => each.id === id)
+  const request = requests.find((request) => request.id === id)
   if (!request || granted - request.reserved >= request.min) return undefined
   return { at, min: request.min }
 }

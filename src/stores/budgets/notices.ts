@@ -1,6 +1,6 @@
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
-import type { StoreLog } from '../redis/health.ts'
+import type { StoreLog } from '../store.ts'
 import type { BudgetSpending } from './slices.ts'
 import type { Webhook } from './webhook.ts'
 
@@ -30,11 +30,11 @@ export interface NoticesOptions {
 export class BudgetNotices {
   readonly #options: NoticesOptions
   /** Thresholds recorded in the database, by budget and window. */
-  readonly #known = new Map<string, number>()
+  readonly #recorded = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #sending: Promise<void> | undefined
   /** Whether a notice may have been recorded after the current pass read the due ones. */
-  #isWanted = false
+  #hasPending = false
   #isClosed = false
 
   constructor(options: NoticesOptions) {
@@ -44,7 +44,7 @@ export class BudgetNotices {
   }
 
   /** Records reached thresholds. `now`: milliseconds since 1970. */
-  async note(
+  async recordThresholds(
     states: readonly BudgetSpending[],
     budgets: readonly { id: string; record: BudgetRecord }[],
     now: number,
@@ -56,20 +56,20 @@ export class BudgetNotices {
       const percent = (state.spent / record.limit) * 100
       // A rolling window starts anew every 15 minutes: its thresholds apply again once usage has fallen below them.
       const key = `${state.id}/${record.window === 'rolling' ? '' : state.start}/${record.limit}`
-      const before = this.#known.get(key) ?? 0
+      const before = this.#recorded.get(key) ?? 0
       const reached = thresholds.filter((threshold) => percent >= threshold)
-      for (const threshold of reached.filter((each) => each > before)) {
+      for (const threshold of reached.filter((threshold) => threshold > before)) {
         // Sent at once, even if the database fails before the next one is recorded.
         if (await this.#add(state, record, threshold, now)) void this.send()
       }
-      this.#known.set(key, reached.at(-1) ?? 0)
+      this.#recorded.set(key, reached.at(-1) ?? 0)
     }
   }
 
   /** Sends due notices, including those recorded while others are being sent. */
   send(): Promise<void> {
-    this.#isWanted = true
-    this.#sending ??= this.#sendWanted()
+    this.#hasPending = true
+    this.#sending ??= this.#sendPending()
     return this.#sending
   }
 
@@ -80,10 +80,10 @@ export class BudgetNotices {
     await Promise.race([this.#sending, new Promise((resolve) => setTimeout(resolve, closeMs).unref())])
   }
 
-  async #sendWanted(): Promise<void> {
+  async #sendPending(): Promise<void> {
     try {
-      while (this.#isWanted && !this.#isClosed) {
-        this.#isWanted = false
+      while (this.#hasPending && !this.#isClosed) {
+        this.#hasPending = false
         await this.#sendAll()
       }
     } catch {

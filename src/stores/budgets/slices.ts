@@ -1,7 +1,7 @@
 import type { TimeZone } from '../../lib/time-zone.ts'
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
-import { spentIn, sumOf } from './spent.ts'
+import { readQuarters, totalOf } from './spent.ts'
 import { resetOf, windowOf } from './window.ts'
 
 /** Lifetime of a slice in milliseconds: a process that has not renewed it in this time is considered dead. */
@@ -22,9 +22,9 @@ export interface SliceRequest {
     /** Minimum useful size: that of the smallest waiting request, or of a typical one. A smaller slice is not granted. */
     min: number
     /** Size for all waiting requests, and at least for a typical one. */
-    wanted: number
+    desired: number
     /** What the process may still spend of its current slice before the response arrives; always granted. */
-    kept: number
+    retained: number
   }[]
 }
 
@@ -57,10 +57,10 @@ export interface SliceContext {
  */
 export async function renewSlices(
   db: Database,
-  { holder, budgets: asked }: SliceRequest,
+  { holder, budgets: requests }: SliceRequest,
   { budgets, zone, now }: SliceContext,
 ): Promise<BudgetState[]> {
-  const known = new Map(budgets.map(({ id, record }) => [id, record]))
+  const records = new Map(budgets.map(({ id, record }) => [id, record]))
   return db.transaction().execute(async (rows) => {
     // Locks the row, so that other routers wait until the end of the transaction.
     const key = 'budgets_renewed'
@@ -85,8 +85,8 @@ export async function renewSlices(
       .execute()
     await rows.deleteFrom('budget_slices').where('ends_at', '<=', now).execute()
     const states: BudgetState[] = []
-    for (const { id, reserved, min, wanted, kept } of asked) {
-      const record = known.get(id)
+    for (const { id, reserved, min, desired, retained } of requests) {
+      const record = records.get(id)
       if (!record) continue
       const { spent, start, resetsAt } = await readSpending(rows, { id, record }, { zone, now })
       const others = await rows
@@ -96,10 +96,10 @@ export async function renewSlices(
         .where('holder', '<>', holder)
         .executeTakeFirst()
       const free = Math.max(0, record.limit - spent - Number(others?.amount ?? 0) - reserved)
-      const useful = free < min ? 0 : Math.min(free, Math.max(wanted, free * share))
+      const useful = free < min ? 0 : Math.min(free, Math.max(desired, free * share))
       // `kept` may already be spent, so it is granted even if `free` is less: usage that another process has booked counts
       // twice until that process renews its slice.
-      const granted = reserved + Math.max(kept, useful)
+      const granted = reserved + Math.max(retained, useful)
       await rows
         .insertInto('budget_slices')
         .values({ budget: id, holder, amount: granted, ends_at: now + sliceMs })
@@ -120,8 +120,8 @@ export async function readSpending(
   { zone, now }: Pick<SliceContext, 'zone' | 'now'>,
 ): Promise<BudgetSpending> {
   const window = windowOf(record, now, zone)
-  const quarters = await spentIn(db, id, window)
-  return { id, spent: sumOf(quarters), start: window.start, resetsAt: resetOf(record, window, quarters) }
+  const quarters = await readQuarters(db, id, window)
+  return { id, spent: totalOf(quarters), start: window.start, resetsAt: resetOf(record, window, quarters) }
 }
 
 /** Releases the slices of a stopping process. */

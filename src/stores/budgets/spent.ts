@@ -62,7 +62,7 @@ export class BudgetIndex {
 }
 
 /** Adds usage to the budgets that it is charged to. */
-export async function bookOnBudgets(
+export async function chargeBudgets(
   rows: Transaction<Tables>,
   usage: readonly UsageRow[],
   snapshot: Snapshot,
@@ -133,7 +133,11 @@ export async function deleteBudgetState(rows: Transaction<Tables>, id: string): 
 }
 
 /** Returns the recorded usage of a window per quarter of an hour, oldest first. */
-export function spentIn(rows: Database, id: string, { start, end }: BudgetWindow): Promise<SpentQuarter[]> {
+export function readQuarters(
+  rows: Database,
+  id: string,
+  { start, end }: BudgetWindow,
+): Promise<SpentQuarter[]> {
   return rows
     .selectFrom('budget_spent')
     .select(['period', 'amount'])
@@ -144,7 +148,7 @@ export function spentIn(rows: Database, id: string, { start, end }: BudgetWindow
     .execute()
 }
 
-export function sumOf(quarters: readonly SpentQuarter[]): number {
+export function totalOf(quarters: readonly SpentQuarter[]): number {
   return quarters.reduce((sum, { amount }) => sum + amount, 0)
 }
 

@@ -1,10 +1,11 @@
 import type { Transaction } from 'kysely'
+import { withoutFloatNoise } from '../../lib/numbers.ts'
 import { timeZone } from '../../lib/time-zone.ts'
 import type { BudgetStatus } from '../../sdk/teams/budget-status.ts'
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Tables } from '../database/tables.ts'
 import { quarterMs } from '../usage/sums.ts'
-import { type SpentQuarter, spentIn, sumOf } from './spent.ts'
+import { readQuarters, type SpentQuarter, totalOf } from './spent.ts'
 import { type BudgetWindow, resetOf, windowOf } from './window.ts'
 
 /** Maximum number of steps of a window, plus one for a change of daylight saving time. */
@@ -17,8 +18,8 @@ export async function budgetStatus(
   now: number,
 ): Promise<BudgetStatus> {
   const window = windowOf(record, now, timeZone(zone))
-  const quarters = await spentIn(rows, id, window)
-  const spent = sumOf(quarters)
+  const quarters = await readQuarters(rows, id, window)
+  const spent = totalOf(quarters)
   const left = Math.max(0, record.limit - spent)
   const perMs = rateOf(quarters, window, now)
   const isRolling = record.window === 'rolling'
@@ -26,12 +27,12 @@ export async function budgetStatus(
   const willBeUsedUp = left > 0 && perMs > 0 && (isRolling || usedUpAt < window.end)
   const iso = (at: number): string => new Date(at).toISOString()
   return {
-    spent: rounded(spent),
-    left: rounded(left),
+    spent: withoutFloatNoise(spent),
+    left: withoutFloatNoise(left),
     window_start: iso(window.start),
     window_end: iso(window.end),
     resets_at: iso(resetOf(record, window, quarters)),
-    projected: rounded(isRolling ? perMs * lengthOf(window) : spent + perMs * (window.end - now)),
+    projected: withoutFloatNoise(isRolling ? perMs * lengthOf(window) : spent + perMs * (window.end - now)),
     used_up_at:
       willBeUsedUp && (!isRolling || perMs * lengthOf(window) > record.limit) ? iso(usedUpAt) : null,
     ...stepsOf(quarters, window, now),
@@ -42,7 +43,7 @@ export async function budgetStatus(
 function rateOf(quarters: readonly SpentQuarter[], window: BudgetWindow, now: number): number {
   const since = Math.max(window.start, quarterOf(now - lengthOf(window) / 4))
   const recent = quarters.filter(({ period }) => period >= since)
-  return sumOf(recent) / Math.max(quarterMs, now - since)
+  return totalOf(recent) / Math.max(quarterMs, now - since)
 }
 
 function stepsOf(
@@ -57,7 +58,7 @@ function stepsOf(
     const index = Math.min(indexOf(period), steps.length - 1)
     steps[index] = (steps[index] ?? 0) + amount
   }
-  return { step_seconds: stepMs / 1000, steps: steps.map(rounded) }
+  return { step_seconds: stepMs / 1000, steps: steps.map(withoutFloatNoise) }
 }
 
 function lengthOf({ start, end }: BudgetWindow): number {
@@ -66,9 +67,4 @@ function lengthOf({ start, end }: BudgetWindow): number {
 
 function quarterOf(at: number): number {
   return Math.floor(at / quarterMs) * quarterMs
-}
-
-/** Removes floating-point noise. */
-function rounded(value: number): number {
-  return Number(value.toPrecision(12))
 }

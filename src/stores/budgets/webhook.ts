@@ -35,7 +35,7 @@ export function webhookTo(url: string, secret: string): Webhook {
       if (isIP(host) !== 0 && isLinkLocalOrMetadata(host)) return Promise.resolve('a link-local address')
       return new Promise((resolve) => {
         const signal = AbortSignal.timeout(timeoutMs)
-        const sent = request(
+        const message = request(
           target,
           { method: 'POST', headers, lookup: checkedLookup, signal },
           (response) => {
@@ -44,8 +44,8 @@ export function webhookTo(url: string, secret: string): Webhook {
             resolve(statusCode >= 200 && statusCode < 300 ? undefined : `HTTP ${statusCode}`)
           },
         )
-        sent.on('error', (error) => resolve(String(Object(error).code ?? error.name)))
-        sent.end(body)
+        message.on('error', (error) => resolve(String(Object(error).code ?? error.name)))
+        message.end(body)
       })
     },
   }

@@ -43,8 +43,8 @@ function replyTo({ id, sql, parameters }: SqliteRequest): SqliteReply {
 }
 
 function prepared(sql: string): StatementSync {
-  const known = statements.get(sql)
-  if (known) return known
+  const cached = statements.get(sql)
+  if (cached) return cached
   const statement = database.prepare(sql)
   if (statements.size >= maxStatements) statements.clear()
   statements.set(sql, statement)

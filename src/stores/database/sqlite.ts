@@ -106,20 +106,20 @@ class SqliteDriver implements Driver {
   }
 }
 
-interface Waiting {
+interface PendingStatement {
   resolve(answer: Exclude<SqliteReply, { error: object }>): void
   reject(error: Error): void
 }
 
 class SqliteConnection implements DatabaseConnection {
   readonly #thread: Worker
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #pending = new Map<number, PendingStatement>()
   #lastId = 0
   #ended: Error | undefined
 
   constructor(thread: Worker) {
     this.#thread = thread
-    thread.on('message', (answer: SqliteReply) => this.#receive(answer))
+    thread.on('message', (reply: SqliteReply) => this.#receive(reply))
     thread.on('error', (error) => this.#end(error))
     thread.on('exit', () => this.#end(new Error('the database is closed')))
   }
@@ -127,8 +127,8 @@ class SqliteConnection implements DatabaseConnection {
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     if (this.#ended) throw this.#ended
     const id = ++this.#lastId
-    const { promise, resolve, reject } = Promise.withResolvers<Parameters<Waiting['resolve']>[0]>()
-    this.#waiting.set(id, { resolve, reject })
+    const { promise, resolve, reject } = Promise.withResolvers<Parameters<PendingStatement['resolve']>[0]>()
+    this.#pending.set(id, { resolve, reject })
     this.#thread.postMessage({ id, sql, parameters } satisfies SqliteRequest)
     // Keeps the process alive while a statement runs.
     this.#thread.ref()
@@ -150,17 +150,17 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   #receive(answer: SqliteReply): void {
-    const waiting = this.#waiting.get(answer.id)
-    this.#waiting.delete(answer.id)
-    if (this.#waiting.size === 0) this.#thread.unref()
-    if (answer.error) waiting?.reject(databaseError(answer.error))
-    else waiting?.resolve(answer)
+    const pending = this.#pending.get(answer.id)
+    this.#pending.delete(answer.id)
+    if (this.#pending.size === 0) this.#thread.unref()
+    if (answer.error) pending?.reject(databaseError(answer.error))
+    else pending?.resolve(answer)
   }
 
   #end(error: Error): void {
     this.#ended ??= error
-    for (const { reject } of this.#waiting.values()) reject(this.#ended)
-    this.#waiting.clear()
+    for (const { reject } of this.#pending.values()) reject(this.#ended)
+    this.#pending.clear()
   }
 }
 

@@ -35,7 +35,7 @@ interface Change {
 }
 
 /** Adds an entry to the audit log, and increments the revision, so that all routers read the records again. */
-export async function changed(
+export async function recordChange(
   rows: Rows,
   { actor, now }: Context,
   { action, entity, id, before, after }: Change,
@@ -60,7 +60,7 @@ export async function changed(
 
 /** Returns a unique id; ids sort by time, and within a millisecond by revision. */
 function auditId(now: number, revision: number): string {
-  const [time, order] = [now, revision].map((each) => each.toString(36).padStart(9, '0'))
+  const [time, order] = [now, revision].map((part) => part.toString(36).padStart(9, '0'))
   return `${time}-${order}`
 }
 
@@ -87,7 +87,7 @@ export async function nextRevision(rows: Rows): Promise<number> {
 }
 
 /** Returns the id of the record that an earlier request with the same idempotency key created. */
-export async function createdBefore(
+export async function findCreated(
   rows: Rows,
   entity: EntityName | 'keys',
   idempotencyKey: string | undefined,
@@ -108,7 +108,7 @@ export async function createdBefore(
 }
 
 /** The error for an idempotency key that an earlier request used to create something else. */
-export function reusedKey(): RouterError {
+export function idempotencyKeyReused(): RouterError {
   return new RouterError('unprocessable', 'This Idempotency-Key has been used for another request', {
     code: 'idempotency_key_reused',
     param: 'idempotency-key',

@@ -46,11 +46,11 @@ const downChanged = topic<boolean>('directory.down')
 const backlogChanged = topic<UsageBacklog>('usage.backlog')
 
 /** The directory of a single-process router. */
-export function ownDirectory(host: DirectoryHost): Directory {
+export function localDirectory(host: DirectoryHost): Directory {
   return {
     snapshot: () => host.snapshot,
     onChange: (listener) => host.onChange(listener),
-    run: (name, input, actor) => outcome<typeof name>(() => host.run({ name, input, actor })),
+    run: (name, input, actor) => resultOf<typeof name>(() => host.run({ name, input, actor })),
     addUsage: (part) => host.usage.add(part),
     isDown: () => !host.isReachable,
     usageBacklog: () => host.usage.backlog,
@@ -76,14 +76,14 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
   primary.on(downChanged, (next) => {
     isDown = next
   })
-  const first = await primary.request(join)
+  const initial = await primary.request(join)
   return {
-    snapshot: () => snapshot ?? first,
+    snapshot: () => snapshot ?? initial,
     onChange: (listener) => {
       listeners.push(listener)
     },
     run: (name, input, actor) =>
-      outcome<typeof name>(
+      resultOf<typeof name>(
         async () => (await primary.request(run, { name, input, actor })) as CommandResult<typeof name>,
       ),
     addUsage: (part) => void primary.cast(usage, part),
@@ -117,10 +117,10 @@ export function serveDirectory(workers: WorkerChannels, opened: Promise<Director
   })
 }
 
-async function outcome<Name extends CommandName>(
-  ask: () => Promise<CommandResult<Name>>,
+async function resultOf<Name extends CommandName>(
+  run: () => Promise<CommandResult<Name>>,
 ): Promise<Commands[Name]['out']> {
-  const result = await ask().catch((cause: unknown) => {
+  const result = await run().catch((cause: unknown) => {
     const causeCode = cause instanceof ChannelError ? cause.reason : Object(cause).code
     throw new RouterError('overloaded', 'The database is unavailable', {
       code: 'database_unavailable',

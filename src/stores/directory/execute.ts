@@ -13,26 +13,27 @@ import type { Database, EntityRow } from '../database/tables.ts'
 import { readUsage } from '../usage/read.ts'
 import {
   type CommandHandlers,
-  changed,
-  createdBefore,
+  findCreated,
+  idempotencyKeyReused,
   lockRevision,
   nextRevision,
+  recordChange,
   rememberCreated,
-  reusedKey,
 } from './changes.ts'
 import type { Command, CommandName, CommandResult } from './commands.ts'
 import { keyCommands } from './key-commands.ts'
-import { pageFrom, pageOf } from './pages.ts'
 import {
-  check,
   checkEmpty,
+  checkRecord,
   checkReferences,
   checkVersion,
   conflict,
-  find,
+  findRow,
+  pageFrom,
+  pageOf,
   referencesOf,
-  stored,
   tables,
+  toRecord,
 } from './records.ts'
 
 /** Prefix of the keys in the table meta for sessions that were ended before they expired. */
@@ -110,25 +111,29 @@ const handlers: CommandHandlers = {
     const columns = ['id', 'record', 'version', 'created_at', 'updated_at'] as const
     if (of !== undefined && entity === 'clients') {
       const query = rows.selectFrom('clients').select(columns).where('group_id', '=', of).orderBy('id')
-      return pageOf<EntityRow, Stored<Entities[EntityName]>>(query, page, stored)
+      return pageOf<EntityRow, Stored<Entities[EntityName]>>(query, page, toRecord)
     }
     const query = rows.selectFrom(tables[entity]).select(columns).orderBy('id')
-    return pageOf<EntityRow, Stored<Entities[EntityName]>>(query, page, stored)
+    return pageOf<EntityRow, Stored<Entities[EntityName]>>(query, page, toRecord)
   },
 
   async get(rows, { entity, id }) {
-    return stored(await find(rows, entity, id))
+    return toRecord(await findRow(rows, entity, id))
   },
 
   async create(rows, { entity, id, record, idempotencyKey }, context) {
-    const before = await createdBefore(rows, entity, idempotencyKey, context)
-    if (before !== undefined && before !== id) throw reusedKey()
-    if (before !== undefined) return { stored: stored(await find(rows, entity, before)), isNew: false }
-    check(entity, record)
+    const before = await findCreated(rows, entity, idempotencyKey, context)
+    if (before !== undefined && before !== id) throw idempotencyKeyReused()
+    if (before !== undefined) return { stored: toRecord(await findRow(rows, entity, before)), isNew: false }
+    checkRecord(entity, record)
     await checkReferences(rows, entity, id, record)
     if (entity === 'budgets') await recalculateBudget(rows, id, record as BudgetRecord, context.now)
-    const known = await rows.selectFrom(tables[entity]).select('id').where('id', '=', id).executeTakeFirst()
-    if (known) throw conflict(`The ${recordNouns[entity]} '${id}' already exists`, 'already_exists')
+    const existing = await rows
+      .selectFrom(tables[entity])
+      .select('id')
+      .where('id', '=', id)
+      .executeTakeFirst()
+    if (existing) throw conflict(`The ${recordNouns[entity]} '${id}' already exists`, 'already_exists')
     const row = {
       id,
       record: JSON.stringify(record),
@@ -141,16 +146,16 @@ const handlers: CommandHandlers = {
       .values({ ...row, ...referencesOf(entity, record) })
       .execute()
     await rememberCreated(rows, entity, id, idempotencyKey, context)
-    await changed(rows, context, { action: 'create', entity: recordNouns[entity], id, after: record })
-    return { stored: stored(row), isNew: true }
+    await recordChange(rows, context, { action: 'create', entity: recordNouns[entity], id, after: record })
+    return { stored: toRecord(row), isNew: true }
   },
 
   async change(rows, { entity, id, changes, version }, context) {
-    const row = await find(rows, entity, id)
+    const row = await findRow(rows, entity, id)
     checkVersion(row, version)
     const before: object = JSON.parse(row.record)
     const record: Entities[EntityName] = { ...before, ...changes }
-    check(entity, record)
+    checkRecord(entity, record)
     await checkReferences(rows, entity, id, record)
     if (entity === 'budgets') await recalculateBudget(rows, id, record as BudgetRecord, context.now)
     const next = { ...row, record: JSON.stringify(record), version: row.version + 1, updated_at: context.now }
@@ -164,17 +169,23 @@ const handlers: CommandHandlers = {
       })
       .where('id', '=', id)
       .execute()
-    await changed(rows, context, { action: 'change', entity: recordNouns[entity], id, before, after: record })
-    return stored(next)
+    await recordChange(rows, context, {
+      action: 'change',
+      entity: recordNouns[entity],
+      id,
+      before,
+      after: record,
+    })
+    return toRecord(next)
   },
 
   async remove(rows, { entity, id, version }, context) {
-    const row = await find(rows, entity, id)
+    const row = await findRow(rows, entity, id)
     checkVersion(row, version)
     if (entity === 'groups') await checkEmpty(rows, id)
     if (entity === 'budgets') await deleteBudgetState(rows, id)
     await rows.deleteFrom(tables[entity]).where('id', '=', id).execute()
-    await changed(rows, context, {
+    await recordChange(rows, context, {
       action: 'remove',
       entity: recordNouns[entity],
       id,
@@ -184,9 +195,13 @@ const handlers: CommandHandlers = {
   },
 
   async createUnlessExists(rows, { entity, id, record }, context) {
-    const known = await rows.selectFrom(tables[entity]).select('id').where('id', '=', id).executeTakeFirst()
-    if (!known) await handlers.create(rows, { entity, id, record }, context)
-    return !known
+    const existing = await rows
+      .selectFrom(tables[entity])
+      .select('id')
+      .where('id', '=', id)
+      .executeTakeFirst()
+    if (!existing) await handlers.create(rows, { entity, id, record }, context)
+    return !existing
   },
 
   async endSession(rows, { id, endsAt }, { now }) {
@@ -203,7 +218,7 @@ const handlers: CommandHandlers = {
   },
 
   async recordReload(rows, { setting, before, after }, context) {
-    await changed(rows, context, { action: 'reload', entity: 'file', id: setting, before, after })
+    await recordChange(rows, context, { action: 'reload', entity: 'file', id: setting, before, after })
     return null
   },
 

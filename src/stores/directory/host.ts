@@ -14,11 +14,11 @@ import {
   returnSlices,
   type SliceRequest,
 } from '../budgets/slices.ts'
-import { bookOnBudgets } from '../budgets/spent.ts'
+import { chargeBudgets } from '../budgets/spent.ts'
 import type { Webhook } from '../budgets/webhook.ts'
 import type { OpenDatabase } from '../database/open.ts'
 import type { Database } from '../database/tables.ts'
-import type { StoreLog } from '../redis/health.ts'
+import type { StoreLog } from '../store.ts'
 import { applyRetention, type UsageRetention } from '../usage/retention.ts'
 import type { UsageSpool } from '../usage/spool.ts'
 import { type UsageBacklog, UsageWriter } from '../usage/writer.ts'
@@ -61,7 +61,7 @@ export class DirectoryHost {
   readonly usage: UsageWriter
   readonly #zone: TimeZone
   readonly #notices: BudgetNotices | undefined
-  readonly #upkeep: readonly NodeJS.Timeout[]
+  readonly #maintenance: readonly NodeJS.Timeout[]
   readonly #backlogListeners: ((backlog: UsageBacklog) => void)[] = []
   readonly #reachableListeners: ((isReachable: boolean) => void)[] = []
 
@@ -82,15 +82,15 @@ export class DirectoryHost {
       db,
       spool,
       log,
-      also: (rows, usage) => bookOnBudgets(rows, usage, this.#snapshot),
+      alsoWrite: (rows, usage) => chargeBudgets(rows, usage, this.#snapshot),
       onBacklog: (backlog) => {
         for (const listener of this.#backlogListeners) listener(backlog)
       },
     })
-    this.#upkeep = [
+    this.#maintenance = [
       atInterval(recoverMs, async () => {
         await this.usage.recover()
-        await this.#noteBudgets()
+        await this.#checkThresholds()
       }),
       atInterval(retentionMs, () => applyRetention(db, retention, Date.now())),
     ]
@@ -104,7 +104,7 @@ export class DirectoryHost {
       options.log.warn({ code }, 'usage spooled by an earlier process cannot be written to the database yet')
     })
     void applyRetention(database.db, options.retention, Date.now()).catch(() => undefined)
-    void host.#noteBudgets().catch(() => undefined)
+    void host.#checkThresholds().catch(() => undefined)
     return host
   }
 
@@ -116,7 +116,7 @@ export class DirectoryHost {
     const context = { budgets, zone: this.#zone, now }
     const states = await renewSlices(this.#database.db, request, context)
     // In the background: requests do not wait for the webhook.
-    void this.#notices?.note(states, budgets, now).catch(() => undefined)
+    void this.#notices?.recordThresholds(states, budgets, now).catch(() => undefined)
     return states
   }
 
@@ -161,14 +161,14 @@ export class DirectoryHost {
     this.#isClosed = true
     clearTimeout(this.#timer)
     this.#hints.close()
-    for (const timer of this.#upkeep) clearInterval(timer)
+    for (const timer of this.#maintenance) clearInterval(timer)
     await this.#notices?.close()
     await this.usage.close()
     await this.#database.close()
   }
 
   /** For usage after which nothing was renewed, because its router has stopped and nobody has used the budget since. */
-  async #noteBudgets(): Promise<void> {
+  async #checkThresholds(): Promise<void> {
     const notices = this.#notices
     if (!notices) return
     for (const budget of this.#snapshot.budgets) {
@@ -176,7 +176,7 @@ export class DirectoryHost {
       if (budget.record.enabled === false) continue
       const now = Date.now()
       const spending = await readSpending(this.#database.db, budget, { zone: this.#zone, now })
-      await notices.note([spending], [budget], now)
+      await notices.recordThresholds([spending], [budget], now)
     }
   }
 
@@ -227,8 +227,8 @@ export class DirectoryHost {
 }
 
 /** Runs work at an interval. Errors are ignored: the next run retries. */
-function atInterval(everyMs: number, work: () => Promise<void>): NodeJS.Timeout {
-  return setInterval(() => void work().catch(() => undefined), everyMs).unref()
+function atInterval(intervalMs: number, work: () => Promise<void>): NodeJS.Timeout {
+  return setInterval(() => void work().catch(() => undefined), intervalMs).unref()
 }
 
 async function readRevision(db: Database): Promise<number> {

@@ -4,15 +4,14 @@ import { NewKeySchema, RotationSchema } from '../../sdk/teams/directory.ts'
 import {
   type CommandHandlers,
   type Context,
-  changed,
-  createdBefore,
+  findCreated,
+  idempotencyKeyReused,
   type Rows,
+  recordChange,
   rememberCreated,
-  reusedKey,
 } from './changes.ts'
 import { storedKey } from './commands.ts'
-import { pageOf } from './pages.ts'
-import { checkFields, conflict, find } from './records.ts'
+import { checkFields, conflict, findRow, pageOf } from './records.ts'
 
 const defaultOverlapSeconds = 86_400
 
@@ -28,33 +27,33 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
 
   async createKey(rows, { client, key, idempotencyKey }, context) {
     checkFields(NewKeySchema, key, 'key')
-    const before = await createdBefore(rows, 'keys', idempotencyKey, context)
+    const before = await findCreated(rows, 'keys', idempotencyKey, context)
     if (before !== undefined) {
       const row = await findKey(rows, before)
-      if (row.client_id !== client) throw reusedKey()
+      if (row.client_id !== client) throw idempotencyKeyReused()
       return { stored: storedKey(row), isNew: false }
     }
-    await find(rows, 'clients', client)
+    await findRow(rows, 'clients', client)
     const created = await addKey(rows, client, key, context)
     await rememberCreated(rows, 'keys', created.id, idempotencyKey, context)
     return { stored: created, isNew: true }
   },
 
   async importKey(rows, { client, sha256, description = 'imported', endsAt }, context) {
-    const known = await rows
+    const existing = await rows
       .selectFrom('client_keys')
       .selectAll()
       .where('sha256', '=', sha256)
       .executeTakeFirst()
-    if (known) return { stored: storedKey(known), isNew: false }
-    await find(rows, 'clients', client)
+    if (existing) return { stored: storedKey(existing), isNew: false }
+    await findRow(rows, 'clients', client)
     const row = {
       ...newKeyRow(client, sha256, context),
       description,
       expires_at: endsAt ?? null,
     }
     await rows.insertInto('client_keys').values(row).execute()
-    await changed(rows, context, { action: 'import', entity: 'key', id: row.id, after: { client } })
+    await recordChange(rows, context, { action: 'import', entity: 'key', id: row.id, after: { client } })
     return { stored: storedKey(row), isNew: true }
   },
 
@@ -72,7 +71,7 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
     )
     const until = old.expires_at === null ? endsAt : Math.min(endsAt, old.expires_at)
     await rows.updateTable('client_keys').set({ expires_at: until }).where('id', '=', id).execute()
-    await changed(rows, context, { action: 'rotate', entity: 'key', id, after: { new_key: created.id } })
+    await recordChange(rows, context, { action: 'rotate', entity: 'key', id, after: { new_key: created.id } })
     return created
   },
 
@@ -80,7 +79,12 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
     const row = await findKey(rows, id)
     if (row.revoked_at !== null) return storedKey(row)
     await rows.updateTable('client_keys').set({ revoked_at: context.now }).where('id', '=', id).execute()
-    await changed(rows, context, { action: 'revoke', entity: 'key', id, before: { client: row.client_id } })
+    await recordChange(rows, context, {
+      action: 'revoke',
+      entity: 'key',
+      id,
+      before: { client: row.client_id },
+    })
     return storedKey({ ...row, revoked_at: context.now })
   },
 }
@@ -129,7 +133,7 @@ async function addKey(
     expires_at: expiry ? Date.parse(expiry) : null,
   }
   await rows.insertInto('client_keys').values(row).execute()
-  await changed(rows, context, {
+  await recordChange(rows, context, {
     action: 'create',
     entity: 'key',
     id: row.id,

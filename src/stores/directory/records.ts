@@ -12,6 +12,7 @@ import {
 } from '../../sdk/teams/directory.ts'
 import type { EntityRow } from '../database/tables.ts'
 import type { Rows } from './changes.ts'
+import type { ListInput, Page } from './commands.ts'
 
 /** Names of the tables of records. */
 export const tables = {
@@ -22,7 +23,7 @@ export const tables = {
 } as const
 
 /** Converts a row to a record. */
-export function stored({
+export function toRecord({
   id,
   record,
   version,
@@ -40,7 +41,7 @@ export function stored({
 }
 
 /** Reads a row. Throws a RouterError (404) for an unknown id. */
-export async function find(rows: Rows, entity: EntityName, id: string): Promise<EntityRow> {
+export async function findRow(rows: Rows, entity: EntityName, id: string): Promise<EntityRow> {
   const columns = ['id', 'record', 'version', 'created_at', 'updated_at'] as const
   const row = await rows.selectFrom(tables[entity]).select(columns).where('id', '=', id).executeTakeFirst()
   if (!row)
@@ -49,7 +50,7 @@ export async function find(rows: Rows, entity: EntityName, id: string): Promise<
 }
 
 /** Throws a RouterError (400) for an invalid record. */
-export function check(entity: EntityName, record: object): void {
+export function checkRecord(entity: EntityName, record: object): void {
   checkFields(recordSchemas[entity], record, recordNouns[entity])
   const error = recordError(entity, record)
   if (error) throw badRequest(error.message, error.param, 'invalid_value')
@@ -62,9 +63,9 @@ export function checkFields(schema: TSchema, value: object, noun: string): void 
   const field = first.path.slice(1).replaceAll('/', '.')
   const allowed = allowedBy(first.schema)
   const isUnknown = first.message === 'Unexpected property'
-  const given = first.value === undefined ? 'is missing; it must be' : 'is not'
+  const problem = first.value === undefined ? 'is missing; it must be' : 'is not'
   throw badRequest(
-    isUnknown ? `'${field}' is not a field of a ${noun}` : `'${field}' ${given} ${allowed}`,
+    isUnknown ? `'${field}' is not a field of a ${noun}` : `'${field}' ${problem} ${allowed}`,
     field,
     'invalid_value',
   )
@@ -124,8 +125,8 @@ export async function checkEmpty(rows: Rows, id: string): Promise<void> {
 }
 
 /** Throws a RouterError (412) for a record that has changed since the operator read it. */
-export function checkVersion({ id, version }: EntityRow, wanted: number | undefined): void {
-  if (wanted === undefined || wanted === version) return
+export function checkVersion({ id, version }: EntityRow, expected: number | undefined): void {
+  if (expected === undefined || expected === version) return
   throw new RouterError('conflict', `'${id}' has been changed in the meantime: read it again`, {
     code: 'version_mismatch',
     status: 412,
@@ -134,4 +135,31 @@ export function checkVersion({ id, version }: EntityRow, wanted: number | undefi
 
 export function conflict(message: string, code: string): RouterError {
   return new RouterError('conflict', message, { code })
+}
+
+interface Pageable<Row> {
+  where(column: 'id', operator: '>', value: string): Pageable<Row>
+  limit(count: number): { execute(): Promise<Row[]> }
+}
+
+/** Runs a query that is ordered by id, and returns one page. */
+export async function pageOf<Row extends { id: string }, Item>(
+  query: unknown,
+  { cursor, limit }: ListInput,
+  read: (row: Row) => Item,
+): Promise<Page<Item>> {
+  const rows = query as Pageable<Row> // Kysely's builders for different tables have no common type
+  const from = cursor === undefined ? rows : rows.where('id', '>', cursor)
+  return pageFrom(await from.limit(limit + 1).execute(), limit, read)
+}
+
+/** Returns a page of `limit` rows. `found` has one more row if another page follows. */
+export function pageFrom<Row extends { id: string }, Item>(
+  found: readonly Row[],
+  limit: number,
+  read: (row: Row) => Item,
+): Page<Item> {
+  const rows = found.slice(0, limit)
+  const last = rows.at(-1)
+  return { data: rows.map(read), ...(found.length > limit && last ? { next_cursor: last.id } : {}) }
 }

@@ -3,12 +3,13 @@ import { isObject, parseObject } from '../../lib/json/read.ts'
 import { RouterSchema } from '../../sdk/console/routers.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { RedisLink, ScriptLink } from '../redis/client.ts'
-import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { RedisHealth } from '../redis/health.ts'
 import { fleetChannel, redisKeys } from '../redis/keys.ts'
+import type { StoreLog } from '../store.ts'
 import type { FleetBus, FleetMessage, ModelDemand } from './store.ts'
 
 export interface RedisFleetBusOptions {
-  link: ScriptLink<'lead' | 'leave-lead'> & Pick<RedisLink, 'subscriber'>
+  link: ScriptLink<'acquire-leadership' | 'release-leadership'> & Pick<RedisLink, 'subscriber'>
   /** Name of this router, unique among all. */
   router: string
   /** Monotonic milliseconds. */
@@ -66,7 +67,7 @@ export class RedisFleetBus implements FleetBus {
     clearInterval(this.#timer)
     const { link, router } = this.#options
     if (this.#role === 'leader')
-      await link.run('leave-lead', [redisKeys.leader], [router]).catch(() => undefined)
+      await link.run('release-leadership', [redisKeys.leader], [router]).catch(() => undefined)
     this.#role = 'alone'
     link.close()
   }
@@ -74,7 +75,7 @@ export class RedisFleetBus implements FleetBus {
   async #requestLease(): Promise<void> {
     const { link, router } = this.#options
     const role = await this.#health
-      .run(() => link.run('lead', [redisKeys.leader], [router, leaseMs]))
+      .run(() => link.run('acquire-leadership', [redisKeys.leader], [router, leaseMs]))
       .then((held) => (Number(held) === 1 ? 'leader' : 'follower'))
       .catch(() => 'alone' as const)
     if (!this.#closed) this.#role = role

@@ -1,13 +1,8 @@
 import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
+import { StoreDownError } from '../store.ts'
 import { LeaseTable } from './memory.ts'
-import {
-  type LeaseRequest,
-  type LeaseStore,
-  noLeaseCounts,
-  StoreDownError,
-  type StoredLease,
-} from './store.ts'
+import { type LeaseRequest, type LeaseStore, noLeaseCounts, type StoredLease } from './store.ts'
 
 type LeaseName = Pick<StoredLease, 'model' | 'key'>
 

@@ -16,7 +16,7 @@ interface ModelTable {
 /** Which process holds which slots: the store of a single process, or the primary's store for its workers. */
 export class LeaseTable {
   readonly #models = new Map<string, ModelTable>()
-  readonly #hosts = new HostUse()
+  readonly #hosts = new HostHistory()
   #fence = 0
 
   /** See `LeaseStore.acquire`. `holder`: the requesting process. */
@@ -44,8 +44,8 @@ export class LeaseTable {
     if (lease) {
       const { id, host } = lease.target
       table.held.delete(nameOf(holder, key))
-      const left = (table.used.get(id) ?? 0) - 1
-      if (left > 0) table.used.set(id, left)
+      const remaining = (table.used.get(id) ?? 0) - 1
+      if (remaining > 0) table.used.set(id, remaining)
       else table.used.delete(id)
       this.#hosts.leave(host, model)
     }
@@ -101,31 +101,31 @@ function nameOf(holder: string, key: string): string {
  * Maximum number of remembered hosts and models, far more than a configuration has: those of earlier configurations are
  * evicted.
  */
-const maxKept = 10_000
+const maxRemembered = 10_000
 
 /** The models that each host is running and has run before: the state of `first_available_optim`. */
-class HostUse {
+class HostHistory {
   /** Number of leases by host and model. */
   readonly #running = new Map<string, Map<string, number>>()
-  readonly #used = new Set<string>()
-  readonly #known = new Map<string, Set<string>>()
-  readonly #last = new Map<string, string>()
+  readonly #usedHosts = new Set<string>()
+  readonly #hostsByModel = new Map<string, Set<string>>()
+  readonly #lastHost = new Map<string, string>()
 
   enter(host: string, model: string): void {
     const models = this.#running.get(host) ?? new Map<string, number>()
     models.set(model, (models.get(model) ?? 0) + 1)
     this.#running.set(host, models)
-    this.#used.add(host)
-    this.#known.set(model, (this.#known.get(model) ?? new Set()).add(host))
-    this.#last.set(model, host)
-    if (this.#used.size > maxKept) this.#forgetHost()
-    if (this.#known.size > maxKept) this.#forgetModel()
+    this.#usedHosts.add(host)
+    this.#hostsByModel.set(model, (this.#hostsByModel.get(model) ?? new Set()).add(host))
+    this.#lastHost.set(model, host)
+    if (this.#usedHosts.size > maxRemembered) this.#forgetHost()
+    if (this.#hostsByModel.size > maxRemembered) this.#forgetModel()
   }
 
   leave(host: string, model: string): void {
     const models = this.#running.get(host)
-    const left = (models?.get(model) ?? 0) - 1
-    if (left > 0) models?.set(model, left)
+    const remaining = (models?.get(model) ?? 0) - 1
+    if (remaining > 0) models?.set(model, remaining)
     else models?.delete(model)
     if (models?.size === 0) this.#running.delete(host)
   }
@@ -137,22 +137,22 @@ class HostUse {
   rank(host: string, model: string): number {
     const models = [...(this.#running.get(host)?.keys() ?? [])]
     if (models.some((other) => other !== model)) return 4
-    if (this.#last.get(model) === host) return 0
-    if (this.#known.get(model)?.has(host)) return 1
-    return this.#used.has(host) ? 3 : 2
+    if (this.#lastHost.get(model) === host) return 0
+    if (this.#hostsByModel.get(model)?.has(host)) return 1
+    return this.#usedHosts.has(host) ? 3 : 2
   }
 
   /** Evicts the oldest entry. If it is still in use, it is added again with the next lease. */
   #forgetHost(): void {
-    const [host = ''] = this.#used
-    this.#used.delete(host)
-    for (const hosts of this.#known.values()) hosts.delete(host)
+    const [host = ''] = this.#usedHosts
+    this.#usedHosts.delete(host)
+    for (const hosts of this.#hostsByModel.values()) hosts.delete(host)
   }
 
   #forgetModel(): void {
-    const [model = ''] = this.#known.keys()
-    this.#known.delete(model)
-    this.#last.delete(model)
+    const [model = ''] = this.#hostsByModel.keys()
+    this.#hostsByModel.delete(model)
+    this.#lastHost.delete(model)
   }
 }
 

@@ -4,7 +4,7 @@ import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import type { RedisLink } from '../redis/client.ts'
 import type { RedisAddress } from '../redis/connection.ts'
 import { redisKeys } from '../redis/keys.ts'
-import { releaseStep } from './redis-scripts.ts'
+import { releaseLeases } from './redis-scripts.ts'
 
 /** From a worker: the name under which it holds leases in Redis. */
 export const leaseHolder = topic<string>('lease.holder')
@@ -45,14 +45,14 @@ export function reapDeadWorkers(
     const name = names.get(id)
     names.delete(id)
     if (name === undefined) return
-    reapOverOwnLink(address, name).catch((error: unknown) =>
+    reapOverNewConnection(address, name).catch((error: unknown) =>
       warn(`leases of a dead worker end when they expire (${String(error)})`),
     )
   })
 }
 
 /** Opens a connection per dead worker, which costs less than a permanent one, because workers rarely die. */
-async function reapOverOwnLink(address: RedisAddress, worker: string): Promise<void> {
+async function reapOverNewConnection(address: RedisAddress, worker: string): Promise<void> {
   const { connectRedis } = await import('../redis/client.ts')
   const link = connectRedis(address)
   for (const redis of [link.commands, link.subscriber]) redis.on('error', () => undefined)
@@ -73,7 +73,7 @@ async function reap(link: RedisLink, worker: string): Promise<void> {
     if (!isObject(target)) continue
     const { model, id, host } = target
     if (typeof model !== 'string' || typeof id !== 'string' || typeof host !== 'string') continue
-    await releaseStep(process, { token, model, targets: [{ id, host }], abandon: true })
+    await releaseLeases(process, { token, model, targets: [{ id, host }], abandon: true })
   }
   await link.commands.del(redisKeys.owned(worker))
 }

@@ -2,7 +2,7 @@ import type { RedisLink } from '../redis/client.ts'
 import { freedChannel, pythonField, redisKeys } from '../redis/keys.ts'
 import type { LeaseCandidate, LeaseRequest } from './store.ts'
 
-export interface TakenTarget {
+export interface LeasedTarget {
   token: string
   model: string
   target: LeaseCandidate
@@ -18,7 +18,7 @@ interface Process {
 }
 
 /** Returns the acquired target and its fence; undefined if none was acquired. */
-export async function acquireStep(
+export async function acquireLease(
   { link, worker, host: waiter, ttlMs }: Process,
   token: string,
   { model, targets, affinity, complete }: LeaseRequest,
@@ -36,18 +36,18 @@ export async function acquireStep(
     ...targets.map(({ id }) => redisKeys.leases(model, id)),
     ...targets.map(({ host }) => redisKeys.running(host)),
   ]
-  const reply = await link.run('acquire', keys, [
+  const reply = await link.run('acquire-lease', keys, [
     token,
     ttlMs,
     waiter,
     model,
-    flag(affinity),
-    flag(complete),
+    flagOf(affinity),
+    flagOf(complete),
     ...targets.flatMap(({ id, host, isLastResort, slots }) => [
       id,
       fieldOf(link, id, host),
       host,
-      flag(isLastResort),
+      flagOf(isLastResort),
       slots,
     ]),
   ])
@@ -58,9 +58,9 @@ export async function acquireStep(
 }
 
 /** Returns the fence of each lease, or 0 if others hold all slots of the target. */
-export async function renewStep(
+export async function renewLeases(
   { link, worker, ttlMs }: Process,
-  leases: readonly TakenTarget[],
+  leases: readonly LeasedTarget[],
 ): Promise<number[]> {
   const keys = leases.flatMap(({ token, model, target: { id, host } }) => [
     redisKeys.leases(model, id),
@@ -70,7 +70,7 @@ export async function renewStep(
     redisKeys.gone(token),
   ])
   const reply = await link.run(
-    'renew',
+    'renew-leases',
     [redisKeys.owned(worker), ...keys],
     [
       ttlMs,
@@ -96,7 +96,7 @@ export interface ReleaseRequest {
 }
 
 /** Releases the leases of a token at the targets. */
-export async function releaseStep(
+export async function releaseLeases(
   { link, worker, host: waiter, ttlMs }: Process,
   { token, model, targets, abandon }: ReleaseRequest,
 ): Promise<void> {
@@ -108,13 +108,13 @@ export async function releaseStep(
     ...targets.map(({ id }) => redisKeys.leases(model, id)),
     ...targets.map(({ host }) => redisKeys.running(host)),
   ]
-  await link.run('release', keys, [
+  await link.run('release-leases', keys, [
     token,
     ttlMs,
     waiter,
     model,
     freedChannel,
-    flag(abandon),
+    flagOf(abandon),
     ...targets.map(({ id, host }) => fieldOf(link, id, host)),
   ])
 }
@@ -124,6 +124,6 @@ function fieldOf({ commands }: RedisLink, id: string, host: string): string {
   return commands.isCluster ? '' : pythonField(id, host)
 }
 
-function flag(claim: boolean): string {
-  return claim ? '1' : '0'
+function flagOf(isSet: boolean): string {
+  return isSet ? '1' : '0'
 }

@@ -1,22 +1,21 @@
 import { once } from 'node:events'
 import { RouterError } from '../../sdk/errors.ts'
 import type { RedisLink } from '../redis/client.ts'
-import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { RedisHealth } from '../redis/health.ts'
 import { freedChannel } from '../redis/keys.ts'
+import { StoreDataError, StoreDownError, type StoreLog } from '../store.ts'
 import {
-  acquireStep,
+  acquireLease,
+  type LeasedTarget,
   type ReleaseRequest,
-  releaseStep,
-  renewStep,
-  type TakenTarget,
+  releaseLeases,
+  renewLeases,
 } from './redis-scripts.ts'
 import {
   type LeaseCandidate,
   type LeaseRequest,
   type LeaseStore,
   noLeaseCounts,
-  StoreDataError,
-  StoreDownError,
   type StoredLease,
 } from './store.ts'
 
@@ -29,9 +28,9 @@ export interface RedisLeasesOptions {
   /** Time after which a lease of a dead process expires, in milliseconds. */
   ttlMs?: number
   /** Interval at which all leases of the process are renewed in one call, in milliseconds. */
-  beatMs?: number
+  heartbeatMs?: number
   /** Time for which Redis may be unavailable before `whenDown` applies, in milliseconds. */
-  holdMs?: number
+  outageMs?: number
   /** While Redis is down: `local` limits within this process, `reject` returns an error to the client. */
   whenDown: 'local' | 'reject'
   /** Monotonic milliseconds. */
@@ -39,7 +38,7 @@ export interface RedisLeasesOptions {
   log: StoreLog
 }
 
-interface Held extends TakenTarget {
+interface HeldLease extends LeasedTarget {
   lease: StoredLease
   /** Whether Redis has not confirmed it since the last failure; a delayed call may still arrive. */
   unconfirmed: boolean
@@ -55,22 +54,22 @@ const connectWaitMs = 1_000
 export class RedisLeases implements LeaseStore {
   readonly counts = noLeaseCounts()
   readonly #link: RedisLink
-  readonly #process: Parameters<typeof acquireStep>[0]
+  readonly #process: Parameters<typeof acquireLease>[0]
   readonly #options: Required<RedisLeasesOptions>
   readonly #health: RedisHealth
-  readonly #held = new Map<string, Held>()
+  readonly #held = new Map<string, HeldLease>()
   /** Released leases that Redis has not confirmed, with the time at which they expire there. */
-  readonly #leaving = new Map<string, ReleaseRequest & { until: number }>()
+  readonly #pendingReleases = new Map<string, ReleaseRequest & { until: number }>()
   readonly #listeners: ((model: string) => void)[] = []
   readonly #revokedListeners: ((lease: StoredLease) => void)[] = []
   #timer: NodeJS.Timeout | undefined
   /** When the timer fires. */
-  #beatsAt = 0
-  #beating = false
+  #heartbeatAt = 0
+  #isRenewing = false
   #closed = false
 
   constructor(options: RedisLeasesOptions) {
-    this.#options = { ttlMs: 15_000, beatMs: 5_000, holdMs: 5_000, host: options.worker, ...options }
+    this.#options = { ttlMs: 15_000, heartbeatMs: 5_000, outageMs: 5_000, host: options.worker, ...options }
     const { link, worker, host, ttlMs, now, log, whenDown } = this.#options
     this.#link = link
     this.#process = { link, worker, host, ttlMs }
@@ -101,7 +100,7 @@ export class RedisLeases implements LeaseStore {
     if (targets.length === 0) return undefined
     let granted: { target: LeaseCandidate; fence: number } | undefined
     try {
-      granted = await this.#health.run(() => acquireStep(this.#process, token, { ...request, targets }))
+      granted = await this.#health.run(() => acquireLease(this.#process, token, { ...request, targets }))
     } catch (error) {
       return this.#withoutRedis(request, error)
     }
@@ -114,13 +113,13 @@ export class RedisLeases implements LeaseStore {
     if (!held) return
     const { token, model, target, unconfirmed } = held
     this.#held.delete(token)
-    await this.#leave({ token, model, targets: [target], abandon: unconfirmed })
+    await this.#release({ token, model, targets: [target], abandon: unconfirmed })
   }
 
   async abandon(request: LeaseRequest): Promise<void> {
     const token = this.#token(request.key)
     this.#held.delete(token)
-    await this.#leave({ token, model: request.model, targets: request.targets, abandon: true })
+    await this.#release({ token, model: request.model, targets: request.targets, abandon: true })
   }
 
   onFreed(listener: (model: string) => void): void {
@@ -135,7 +134,7 @@ export class RedisLeases implements LeaseStore {
     this.#closed = true
     clearTimeout(this.#timer)
     // Oldest first: a release that failed before is retried a last time.
-    const pending = [...this.#leaving.values()].map((leaving) => this.#send(leaving))
+    const pending = [...this.#pendingReleases.values()].map((pending) => this.#sendRelease(pending))
     const held = [...this.#held.values()].map(({ lease }) => this.release(lease))
     await Promise.all([...pending, ...held])
     this.#link.close()
@@ -152,7 +151,7 @@ export class RedisLeases implements LeaseStore {
     })
     commands.on('ready', () => {
       this.#health.connected()
-      void this.#beat()
+      void this.#heartbeat()
     })
     // Without the other connection only hints are missing; waiting requests poll.
     subscriber.on('error', () => undefined)
@@ -170,17 +169,17 @@ export class RedisLeases implements LeaseStore {
     const { key, model, target } = lease
     const token = this.#token(key)
     this.#held.set(token, { token, model, target, lease, unconfirmed, revoked: false })
-    this.#schedule(this.#options.beatMs)
+    this.#schedule(this.#options.heartbeatMs)
     return lease
   }
 
   /** Handles a request while Redis does not respond: wait, reject, or use the state of this process only. */
   #withoutRedis(request: LeaseRequest, error: unknown): StoredLease | undefined {
-    const { holdMs, whenDown } = this.#options
+    const { outageMs, whenDown } = this.#options
     // Renew soon: the next response may come from a replica that has not received the last leases.
     if (this.#held.size > 0) this.#schedule(retryMs)
     // What is wrong with the data of one model does not pass by itself.
-    if (this.#health.downForMs < holdMs && !(error instanceof StoreDataError)) throw error
+    if (this.#health.downForMs < outageMs && !(error instanceof StoreDataError)) throw error
     if (whenDown === 'reject') throw storeDown(error)
     const free = this.#freeTargets(request, () => true)
     const target = free.find(({ isLastResort }) => !isLastResort) ?? free[0]
@@ -192,7 +191,7 @@ export class RedisLeases implements LeaseStore {
   }
 
   /** Returns the targets with the slots that the counted leases of this process leave free. */
-  #freeTargets({ model, targets }: LeaseRequest, counts: (held: Held) => boolean): LeaseCandidate[] {
+  #freeTargets({ model, targets }: LeaseRequest, counts: (held: HeldLease) => boolean): LeaseCandidate[] {
     const used = new Map<string, number>()
     for (const held of this.#held.values())
       if (held.model === model && counts(held)) used.set(held.target.id, (used.get(held.target.id) ?? 0) + 1)
@@ -202,27 +201,27 @@ export class RedisLeases implements LeaseStore {
       .filter(({ slots }) => slots > 0)
   }
 
-  async #leave(leaving: ReleaseRequest): Promise<void> {
-    const entry = { ...leaving, until: this.#options.now() + this.#options.ttlMs }
-    this.#leaving.set(leaving.token, entry)
-    if (!(await this.#send(entry))) {
+  async #release(request: ReleaseRequest): Promise<void> {
+    const entry = { ...request, until: this.#options.now() + this.#options.ttlMs }
+    this.#pendingReleases.set(request.token, entry)
+    if (!(await this.#sendRelease(entry))) {
       // Redis cannot publish the release, but requests of this process may use the target while Redis is unavailable.
-      this.#announceFreed(leaving.model)
+      this.#announceFreed(request.model)
       this.#schedule(retryMs)
     }
   }
 
   /** Sends a release. Returns whether Redis responded. */
-  async #send(leaving: ReleaseRequest): Promise<boolean> {
+  async #sendRelease(request: ReleaseRequest): Promise<boolean> {
     try {
-      await this.#health.run(() => releaseStep(this.#process, leaving))
-      this.#leaving.delete(leaving.token)
+      await this.#health.run(() => releaseLeases(this.#process, request))
+      this.#pendingReleases.delete(request.token)
       return true
     } catch (error) {
       // Recorded by RedisHealth; the next heartbeat retries, except where only the expiry helps.
       if (!(error instanceof StoreDataError)) return false
-      this.#leaving.delete(leaving.token)
-      this.#announceFreed(leaving.model)
+      this.#pendingReleases.delete(request.token)
+      this.#announceFreed(request.model)
       return true
     }
   }
@@ -230,34 +229,34 @@ export class RedisLeases implements LeaseStore {
   /** Schedules the heartbeat. There is one timer for all leases; an earlier heartbeat replaces a later one. */
   #schedule(inMs: number): void {
     const at = this.#options.now() + inMs
-    if (this.#closed || this.#beating || (this.#timer && at >= this.#beatsAt)) return
+    if (this.#closed || this.#isRenewing || (this.#timer && at >= this.#heartbeatAt)) return
     clearTimeout(this.#timer)
-    this.#beatsAt = at
-    this.#timer = setTimeout(() => void this.#beat(), inMs)
+    this.#heartbeatAt = at
+    this.#timer = setTimeout(() => void this.#heartbeat(), inMs)
   }
 
-  async #beat(): Promise<void> {
-    if (this.#beating || this.#closed) return
-    this.#beating = true
+  async #heartbeat(): Promise<void> {
+    if (this.#isRenewing || this.#closed) return
+    this.#isRenewing = true
     clearTimeout(this.#timer)
     this.#timer = undefined
     const now = this.#options.now()
-    for (const leaving of [...this.#leaving.values()]) {
-      if (leaving.until < now) this.#leaving.delete(leaving.token)
-      else if (!(await this.#send(leaving))) break
+    for (const pending of [...this.#pendingReleases.values()]) {
+      if (pending.until < now) this.#pendingReleases.delete(pending.token)
+      else if (!(await this.#sendRelease(pending))) break
     }
     const renewed = await this.#renew([...this.#held.values()])
-    this.#beating = false
-    if (this.#held.size === 0 && this.#leaving.size === 0) return
-    this.#schedule(renewed && this.#leaving.size === 0 ? this.#options.beatMs : retryMs)
+    this.#isRenewing = false
+    if (this.#held.size === 0 && this.#pendingReleases.size === 0) return
+    this.#schedule(renewed && this.#pendingReleases.size === 0 ? this.#options.heartbeatMs : retryMs)
   }
 
   /** Renews leases; those of a model whose data is broken stay unconfirmed. Returns false if Redis did not respond. */
-  async #renew(held: readonly Held[]): Promise<boolean> {
+  async #renew(held: readonly HeldLease[]): Promise<boolean> {
     if (held.length === 0) return true
     let fences: number[]
     try {
-      fences = await this.#health.run(() => renewStep(this.#process, held))
+      fences = await this.#health.run(() => renewLeases(this.#process, held))
     } catch (error) {
       if (!(error instanceof StoreDownError)) throw error
       const isDataError = error instanceof StoreDataError
@@ -269,11 +268,11 @@ export class RedisLeases implements LeaseStore {
       for (const entry of held) entry.unconfirmed = true
       return isDataError
     }
-    for (const [index, entry] of held.entries()) this.#renewed(entry, fences[index] ?? 0)
+    for (const [index, entry] of held.entries()) this.#applyFence(entry, fences[index] ?? 0)
     return true
   }
 
-  #renewed(entry: Held, fence: number): void {
+  #applyFence(entry: HeldLease, fence: number): void {
     entry.unconfirmed = false
     const revoked = fence === 0
     if (revoked && !entry.revoked && this.#held.has(entry.token)) {

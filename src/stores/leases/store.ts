@@ -74,17 +74,6 @@ export interface LeaseCounts {
   revoked: number
 }
 
-/** The store is unreachable. */
-export class StoreDownError extends Error {
-  constructor(cause?: unknown) {
-    super('the lease store cannot be reached', { cause })
-    this.name = 'StoreDownError'
-  }
-}
-
-/** The store is reachable, but holds data that it cannot use for this call; others may succeed. */
-export class StoreDataError extends StoreDownError {}
-
 export function noLeaseCounts(): LeaseCounts {
   return { local: 0, revoked: 0 }
 }

@@ -11,7 +11,7 @@ import {
 } from './store.ts'
 
 /** A running request. */
-interface Open {
+interface RunningRequest {
   holder: string
   slots: number
   /** Reserved tokens. */
@@ -19,7 +19,7 @@ interface Open {
 }
 
 interface Usage {
-  open: Map<string, Open>
+  open: Map<string, RunningRequest>
   /** Sums over `open`. */
   slots: number
   reserved: number
@@ -32,7 +32,7 @@ interface Usage {
   tokens: { left: number; at: number } | undefined
 }
 
-type Refusal = Pick<LimitDecision, 'refusedBy' | 'waitMs'> | undefined
+type Rejection = Pick<LimitDecision, 'rejectedBy' | 'waitMs'> | undefined
 
 /** Usage of all keys in one process. Memory is bounded by the number of keys. */
 export class LimitTable {
@@ -46,43 +46,43 @@ export class LimitTable {
 
   admit(holder: string, { key, ticket, limits }: LimitedRequest): LimitDecision {
     const use = this.#useOf(key)
-    const refusal = this.#closed(use, limits)
-    if (!refusal) {
+    const rejection = this.#rejectionOf(use, limits)
+    if (!rejection) {
       hold(use, ticket, { holder, slots: 1, tokens: 0 })
       if (limits.requests !== undefined) this.#begin(use, ticket, 1)
     }
-    return { refusedBy: undefined, waitMs: 0, ...refusal, ...this.#left(use, limits) }
+    return { rejectedBy: undefined, waitMs: 0, ...rejection, ...this.#left(use, limits) }
   }
 
   reserve(holder: string, { key, ticket, limits, tokens, requests, slots }: LimitDemand): LimitReservation {
     const use = this.#useOf(key)
     const isAdmitted = use.open.has(ticket)
-    const already = isAdmitted ? 1 : 0
-    const closed = isAdmitted ? undefined : this.#closed(use, limits)
+    const alreadyCounted = isAdmitted ? 1 : 0
+    const admissionRejection = isAdmitted ? undefined : this.#rejectionOf(use, limits)
     // Prefer the wait for the tokens of this request, which is more precise.
-    const refusal =
-      (closed?.refusedBy === 'tokens' ? undefined : closed) ??
-      this.#tooMany(use, limits.requests, requests - already) ??
-      this.#tooDear(use, limits.tokens, tokens) ??
-      closed
-    const free = limits.concurrent === undefined ? slots : limits.concurrent - use.slots - 1 + already
-    const granted = refusal ? 1 : 1 + Math.max(0, Math.min(slots - 1, free))
-    if (!refusal) {
-      releaseHeld(use, ticket)
+    const rejection =
+      (admissionRejection?.rejectedBy === 'tokens' ? undefined : admissionRejection) ??
+      this.#tooManyRequests(use, limits.requests, requests - alreadyCounted) ??
+      this.#tooManyTokens(use, limits.tokens, tokens) ??
+      admissionRejection
+    const free = limits.concurrent === undefined ? slots : limits.concurrent - use.slots - 1 + alreadyCounted
+    const granted = rejection ? 1 : 1 + Math.max(0, Math.min(slots - 1, free))
+    if (!rejection) {
+      release(use, ticket)
       hold(use, ticket, { holder, slots: granted, tokens: limits.tokens === undefined ? 0 : tokens })
-      if (limits.requests !== undefined && requests > already) this.#begin(use, ticket, requests)
+      if (limits.requests !== undefined && requests > alreadyCounted) this.#begin(use, ticket, requests)
     }
-    return { refusedBy: undefined, waitMs: 0, ...refusal, slots: granted, ...this.#left(use, limits) }
+    return { rejectedBy: undefined, waitMs: 0, ...rejection, slots: granted, ...this.#left(use, limits) }
   }
 
   settle({ key, ticket, limits, tokens, requests, undone }: LimitSettlement): void {
     const use = this.#useOf(key)
-    releaseHeld(use, ticket)
-    const begun = use.recent.get(ticket)
-    if (begun && undone) removeRecent(use, ticket)
-    else if (begun && requests !== undefined && requests < begun.count) {
-      use.requests -= begun.count - Math.max(1, requests)
-      begun.count = Math.max(1, requests)
+    release(use, ticket)
+    const started = use.recent.get(ticket)
+    if (started && undone) removeRecent(use, ticket)
+    else if (started && requests !== undefined && requests < started.count) {
+      use.requests -= started.count - Math.max(1, requests)
+      started.count = Math.max(1, requests)
     }
     if (limits.tokens === undefined || tokens === 0) return
     use.tokens = { left: this.#balance(use, limits.tokens) - tokens, at: this.#now() }
@@ -100,39 +100,39 @@ export class LimitTable {
   /** Releases the slots and reservations of an exited process. */
   settleAll(holder: string): void {
     for (const use of this.#uses.values())
-      for (const [ticket, open] of use.open) if (open.holder === holder) releaseHeld(use, ticket)
+      for (const [ticket, open] of use.open) if (open.holder === holder) release(use, ticket)
   }
 
   /** Returns why no further request may begin; undefined if one may. */
-  #closed(use: Usage, { concurrent, requests, tokens }: LimitedRequest['limits']): Refusal {
-    if (concurrent !== undefined && use.slots >= concurrent) return { refusedBy: 'concurrent', waitMs: 0 }
-    const tooMany = this.#tooMany(use, requests, 1)
+  #rejectionOf(use: Usage, { concurrent, requests, tokens }: LimitedRequest['limits']): Rejection {
+    if (concurrent !== undefined && use.slots >= concurrent) return { rejectedBy: 'concurrent', waitMs: 0 }
+    const tooMany = this.#tooManyRequests(use, requests, 1)
     if (tooMany || tokens === undefined) return tooMany
     const free = this.#balance(use, tokens) - use.reserved
-    return free >= 1 ? undefined : { refusedBy: 'tokens', waitMs: ((1 - free) * limitWindowMs) / tokens }
+    return free >= 1 ? undefined : { rejectedBy: 'tokens', waitMs: ((1 - free) * limitWindowMs) / tokens }
   }
 
-  #tooMany(use: Usage, limit: number | undefined, wanted: number): Refusal {
-    if (limit === undefined || wanted === 0 || use.requests + wanted <= limit) return undefined
+  #tooManyRequests(use: Usage, limit: number | undefined, requested: number): Rejection {
+    if (limit === undefined || requested === 0 || use.requests + requested <= limit) return undefined
     // If the limit was lowered, several requests must leave the window.
-    let ageing = use.requests + wanted - limit
+    let ageing = use.requests + requested - limit
     let freeing = this.#now()
     for (const { at, count } of use.recent.values()) {
       freeing = at
       ageing -= count
       if (ageing <= 0) break
     }
-    return { refusedBy: 'requests', waitMs: freeing + limitWindowMs - this.#now() }
+    return { rejectedBy: 'requests', waitMs: freeing + limitWindowMs - this.#now() }
   }
 
-  #tooDear(use: Usage, limit: number | undefined, wanted: number): Refusal {
-    if (limit === undefined || wanted === 0) return undefined
+  #tooManyTokens(use: Usage, limit: number | undefined, requested: number): Rejection {
+    if (limit === undefined || requested === 0) return undefined
     const balance = this.#balance(use, limit)
     const free = balance - use.reserved
-    if (wanted <= limit ? free >= wanted : use.reserved === 0 && balance >= 0) return undefined
+    if (requested <= limit ? free >= requested : use.reserved === 0 && balance >= 0) return undefined
     // An upper bound: reservations may exceed actual usage.
-    const missing = Math.max(0, (wanted <= limit ? wanted : 0) - free)
-    return { refusedBy: 'tokens', waitMs: (missing * limitWindowMs) / limit }
+    const missing = Math.max(0, (requested <= limit ? requested : 0) - free)
+    return { rejectedBy: 'tokens', waitMs: (missing * limitWindowMs) / limit }
   }
 
   #left(
@@ -167,21 +167,21 @@ export class LimitTable {
 
   #begin(use: Usage, ticket: string, count: number): void {
     use.newest = this.#now()
-    const begun = use.recent.get(ticket)
-    use.requests += count - (begun?.count ?? 0)
-    if (begun) begun.count = count
+    const started = use.recent.get(ticket)
+    use.requests += count - (started?.count ?? 0)
+    if (started) started.count = count
     else use.recent.set(ticket, { at: use.newest, count })
   }
 
   #useOf(key: string): Usage {
-    const known = this.#uses.get(key)
-    if (known) {
+    const existing = this.#uses.get(key)
+    if (existing) {
       const until = this.#now() - limitWindowMs
-      for (const [ticket, { at }] of known.recent) {
+      for (const [ticket, { at }] of existing.recent) {
         if (at > until) break
-        removeRecent(known, ticket)
+        removeRecent(existing, ticket)
       }
-      return known
+      return existing
     }
     const use: Usage = {
       open: new Map(),
@@ -197,13 +197,13 @@ export class LimitTable {
   }
 }
 
-function hold(use: Usage, ticket: string, open: Open): void {
+function hold(use: Usage, ticket: string, open: RunningRequest): void {
   use.open.set(ticket, open)
   use.slots += open.slots
   use.reserved += open.tokens
 }
 
-function releaseHeld(use: Usage, ticket: string): void {
+function release(use: Usage, ticket: string): void {
   const open = use.open.get(ticket)
   if (!open) return
   use.open.delete(ticket)

@@ -1,13 +1,13 @@
-import { StoreDataError } from '../leases/store.ts'
 import type { RedisAddress } from '../redis/connection.ts'
-import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { RedisHealth } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { LazyScripts } from '../redis/scripts.ts'
+import { StoreDataError, type StoreLog } from '../store.ts'
 import {
   type LimitDecision,
   type LimitDemand,
-  type Limited,
   type LimitedRequest,
+  type LimitKind,
   type LimitReservation,
   type LimitScope,
   type LimitSettlement,
@@ -25,19 +25,19 @@ export interface RedisLimitsOptions {
   ttlMs?: number
 }
 
-type Step = 'admit-key' | 'keep-key' | 'leave-key'
+type Script = 'admit-key' | 'renew-key' | 'settle-key'
 
-const steps: readonly Step[] = ['admit-key', 'keep-key', 'leave-key']
-const reasons: readonly (Limited | undefined)[] = [undefined, 'concurrent', 'requests', 'tokens']
+const scripts: readonly Script[] = ['admit-key', 'renew-key', 'settle-key']
+const reasons: readonly (LimitKind | undefined)[] = [undefined, 'concurrent', 'requests', 'tokens']
 
 /** What a request of this process holds in Redis. */
-interface Held {
+interface HeldRequest {
   slots: number
   requests: number
 }
 
 /** An ended request that Redis has not released. */
-interface Leaving {
+interface PendingSettlement {
   key: string
   args: readonly (string | number)[]
   /** When its slots expire in Redis. */
@@ -53,12 +53,12 @@ const retryMs = 1_000
  */
 export class RedisLimits implements LimitStore {
   readonly #ttlMs: number
-  readonly #scripts: LazyScripts<Step>
-  readonly #held = new Map<string, Map<string, Held>>()
+  readonly #scripts: LazyScripts<Script>
+  readonly #held = new Map<string, Map<string, HeldRequest>>()
   /** Oldest first. */
-  readonly #leaving = new Set<Leaving>()
+  readonly #pending = new Set<PendingSettlement>()
   #retry: NodeJS.Timeout | undefined
-  #releasing: Promise<void> | undefined
+  #retrying: Promise<void> | undefined
   readonly #now: () => number
   /** Heartbeat; starts with the first slot. */
   #heartbeat: NodeJS.Timeout | undefined
@@ -68,7 +68,7 @@ export class RedisLimits implements LimitStore {
     this.#ttlMs = options.ttlMs ?? 30_000
     this.#now = options.now
     const health = new RedisHealth(options.now, options.log, 'limits of keys apply within each process')
-    this.#scripts = new LazyScripts({ address: options.address, steps, health })
+    this.#scripts = new LazyScripts({ address: options.address, scripts, health })
   }
 
   async admit(request: LimitedRequest): Promise<LimitDecision> {
@@ -81,10 +81,10 @@ export class RedisLimits implements LimitStore {
   }
 
   async settle({ key, ticket, limits, tokens, requests, undone }: LimitSettlement): Promise<void> {
-    const known = this.#held.get(key)?.get(ticket)
+    const existing = this.#held.get(key)?.get(ticket)
     // The request was rejected by this or an earlier store.
-    if (!known && undone) return
-    const held = known ?? { slots: 1, requests: 1 }
+    if (!existing && undone) return
+    const held = existing ?? { slots: 1, requests: 1 }
     this.#held.get(key)?.delete(ticket)
     const argsFor = (counted: number): (string | number)[] => [
       ticket,
@@ -97,10 +97,10 @@ export class RedisLimits implements LimitStore {
       requests ?? held.requests,
     ]
     try {
-      await this.#run('leave-key', key, argsFor(tokens))
+      await this.#run('settle-key', key, argsFor(tokens))
     } catch (error) {
       // Redis may have counted the tokens, so they are not counted again.
-      this.#leaving.add({ key, args: argsFor(0), until: this.#now() + this.#ttlMs })
+      this.#pending.add({ key, args: argsFor(0), until: this.#now() + this.#ttlMs })
       this.#scheduleRetry()
       throw error
     }
@@ -148,26 +148,26 @@ export class RedisLimits implements LimitStore {
       throw error
     }
     let reservation = reservationOf(reply, demand)
-    if (reservation.refusedBy !== undefined && this.#leaving.size > 0) {
-      await this.#release()
+    if (reservation.rejectedBy !== undefined && this.#pending.size > 0) {
+      await this.#retryPending()
       reservation = reservationOf(await this.#run('admit-key', demand.key, args), demand)
     }
-    if (reservation.refusedBy === undefined) this.#hold(demand, reservation.slots)
+    if (reservation.rejectedBy === undefined) this.#hold(demand, reservation.slots)
     return reservation
   }
 
   #hold({ key, ticket, requests }: LimitDemand, slots: number): void {
-    const tickets = this.#held.get(key) ?? new Map<string, Held>()
+    const tickets = this.#held.get(key) ?? new Map<string, HeldRequest>()
     tickets.set(ticket, { slots, requests })
     this.#held.set(key, tickets)
-    if (!this.#closed) this.#heartbeat ??= setInterval(() => void this.#keep(), this.#ttlMs / 3)
+    if (!this.#closed) this.#heartbeat ??= setInterval(() => void this.#renew(), this.#ttlMs / 3)
   }
 
-  async #keep(): Promise<void> {
+  async #renew(): Promise<void> {
     for (const [key, tickets] of this.#held) {
       if (tickets.size === 0) continue
       try {
-        await this.#run('keep-key', key, [this.#ttlMs, ...[...tickets].flatMap(slotsOf)])
+        await this.#run('renew-key', key, [this.#ttlMs, ...[...tickets].flatMap(slotsOf)])
       } catch (error) {
         // Logged by RedisHealth; the next interval retries.
         if (!(error instanceof StoreDataError)) return
@@ -176,35 +176,35 @@ export class RedisLimits implements LimitStore {
   }
 
   #scheduleRetry(): void {
-    if (!this.#closed && this.#leaving.size > 0)
-      this.#retry ??= setTimeout(() => void this.#release(), retryMs)
+    if (!this.#closed && this.#pending.size > 0)
+      this.#retry ??= setTimeout(() => void this.#retryPending(), retryMs)
   }
 
   /** Retries the failed releases: otherwise their slots would be missing until they expire, although Redis is back. */
-  #release(): Promise<void> {
-    this.#releasing ??= this.#releaseAll().finally(() => {
-      this.#releasing = undefined
+  #retryPending(): Promise<void> {
+    this.#retrying ??= this.#settleAllPending().finally(() => {
+      this.#retrying = undefined
     })
-    return this.#releasing
+    return this.#retrying
   }
 
-  async #releaseAll(): Promise<void> {
-    for (const leaving of this.#leaving) {
-      if (leaving.until > this.#now()) {
+  async #settleAllPending(): Promise<void> {
+    for (const pending of this.#pending) {
+      if (pending.until > this.#now()) {
         try {
-          await this.#run('leave-key', leaving.key, leaving.args)
+          await this.#run('settle-key', pending.key, pending.args)
         } catch (error) {
           if (!(error instanceof StoreDataError)) break // logged by RedisHealth
         }
       }
-      this.#leaving.delete(leaving)
+      this.#pending.delete(pending)
     }
     clearTimeout(this.#retry)
     this.#retry = undefined
     this.#scheduleRetry()
   }
 
-  #run(step: Step, key: string, args: readonly (string | number)[]): Promise<unknown> {
+  #run(step: Script, key: string, args: readonly (string | number)[]): Promise<unknown> {
     const { keyOpen, keyRecent, keyTokens, keyReserved } = redisKeys
     const keys = [keyOpen(key), keyRecent(key), keyTokens(key), keyReserved(key)]
     return this.#scripts.run(step, keys, args)
@@ -212,13 +212,13 @@ export class RedisLimits implements LimitStore {
 }
 
 /** The names of a request's slots in Redis. */
-function slotsOf([ticket, { slots }]: [string, Held]): string[] {
+function slotsOf([ticket, { slots }]: [string, HeldRequest]): string[] {
   return Array.from({ length: slots }, (_, index) => (index === 0 ? ticket : `${ticket}.${index}`))
 }
 
 function reservationOf(reply: unknown, { limits }: LimitDemand): LimitReservation {
   const [reason = 0, waitMs = 0, ...others] = numbersOf(reply)
-  return { refusedBy: reasons[reason], waitMs, ...leftOf(reply, limits), slots: others[4] ?? 1 }
+  return { rejectedBy: reasons[reason], waitMs, ...leftOf(reply, limits), slots: others[4] ?? 1 }
 }
 
 function leftOf(reply: unknown, limits: LimitScope['limits']): Pick<LimitState, 'requests' | 'tokens'> {

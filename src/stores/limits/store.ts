@@ -1,6 +1,6 @@
 import type { KeyLimits } from '../../sdk/client-key.ts'
 
-export type Limited = 'concurrent' | 'requests' | 'tokens'
+export type LimitKind = 'concurrent' | 'requests' | 'tokens'
 
 /** One request of one client key. */
 export interface LimitedRequest {
@@ -24,7 +24,7 @@ export interface LimitScope {
 
 export interface LimitDecision {
   /** The limit that rejects the request; undefined: the request is admitted and holds its slot until `settle`. */
-  readonly refusedBy: Limited | undefined
+  readonly rejectedBy: LimitKind | undefined
   /** Milliseconds until a rejected request may be retried; 0 for `concurrent`, where that is unknown. */
   readonly waitMs: number
   /**
@@ -93,41 +93,41 @@ export interface LimitStore {
  * request within the last second are then checked first, so that a client over its own limit does not briefly use up its
  * group's limit.
  */
-export function limitsOfScopes(store: LimitStore, concurrently?: { now(): number }): LimitStore {
+export function scopedLimits(store: LimitStore, concurrently?: { now(): number }): LimitStore {
   const rejecting = concurrently && new RecentRejections(concurrently.now)
   function stagesOf<Request extends LimitedRequest>(requests: readonly Request[]): Request[][] {
-    if (!rejecting) return requests.map((each) => [each])
+    if (!rejecting) return requests.map((request) => [request])
     const first = requests.filter(({ key }) => rejecting.has(key))
-    return [first, requests.filter((each) => !first.includes(each))].filter((stage) => stage.length > 0)
+    return [first, requests.filter((request) => !first.includes(request))].filter((stage) => stage.length > 0)
   }
-  async function inAll<Request extends LimitedRequest, Decision extends LimitDecision>(
+  async function inEveryScope<Request extends LimitedRequest, Decision extends LimitDecision>(
     request: Request,
-    ask: (request: Request) => Promise<Decision>,
+    decide: (request: Request) => Promise<Decision>,
   ): Promise<Decision> {
     const { scopes, ...rest } = request
     let strictest: Decision | undefined
     const admitted: Request[] = []
     for (const stage of stagesOf((scopes ?? []).map((scope) => ({ ...rest, ...scope }) as Request))) {
-      let refused: Decision | undefined
-      for (const [index, decision] of (await allOf(stage.map(ask))).entries()) {
-        const each = stage[index] ?? request
-        if (decision.refusedBy === undefined) {
-          admitted.push(each)
+      let rejection: Decision | undefined
+      for (const [index, decision] of (await allOf(stage.map(decide))).entries()) {
+        const scoped = stage[index] ?? request
+        if (decision.rejectedBy === undefined) {
+          admitted.push(scoped)
           strictest = strictest ? stricter(strictest, decision) : decision
         } else {
-          rejecting?.add(each.key)
-          refused ??= decision
+          rejecting?.add(scoped.key)
+          rejection ??= decision
         }
       }
-      if (!refused) continue
-      await Promise.all(admitted.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
-      return refused
+      if (!rejection) continue
+      await Promise.all(admitted.map((scoped) => store.settle({ ...scoped, tokens: 0, undone: true })))
+      return rejection
     }
-    return strictest ?? ask(request)
+    return strictest ?? decide(request)
   }
   return {
-    admit: (request) => inAll(request, (each) => store.admit(each)),
-    reserve: (demand) => inAll(demand, (each) => store.reserve(each)),
+    admit: (request) => inEveryScope(request, (scoped) => store.admit(scoped)),
+    reserve: (demand) => inEveryScope(demand, (scoped) => store.reserve(scoped)),
     async settle({ scopes, ...settlement }) {
       const counted = scopes ?? [settlement]
       await allOf(counted.map(({ key, limits }) => store.settle({ ...settlement, key, limits })))
@@ -190,13 +190,13 @@ export function limitsWithFallback(shared: LimitStore, local: LimitStore): Limit
   return {
     admit: (request) => local.admit(request),
     async reserve(demand) {
-      const here = await local.reserve(demand)
-      if (here.refusedBy !== undefined) return here
+      const localReservation = await local.reserve(demand)
+      if (localReservation.rejectedBy !== undefined) return localReservation
       try {
-        const there = await shared.reserve(demand)
-        return { ...there, slots: Math.min(here.slots, there.slots) }
+        const sharedReservation = await shared.reserve(demand)
+        return { ...sharedReservation, slots: Math.min(localReservation.slots, sharedReservation.slots) }
       } catch {
-        return here // logged by the shared store
+        return localReservation // logged by the shared store
       }
     },
     async settle(settlement) {

@@ -11,21 +11,21 @@ export interface LocalOverrides extends OverrideStore {
 export function localOverrides(primary: Channel | undefined): LocalOverrides {
   const overrides = new Overrides()
   const listeners: ((override: Override) => void)[] = []
-  const take = (override: Override): boolean => {
-    if (!overrides.take(override)) return false
+  const applyLocally = (override: Override): boolean => {
+    if (!overrides.apply(override)) return false
     for (const listener of listeners) listener(override)
     return true
   }
-  primary?.on(apply, (override) => void take(override))
+  primary?.on(apply, (override) => void applyLocally(override))
   return {
     async set(newOverrides) {
-      const dated = overrides.dated(newOverrides, Date.now() + Math.random())
-      for (const override of dated) take(override)
+      const timed = overrides.withTime(newOverrides, Date.now() + Math.random())
+      for (const override of timed) applyLocally(override)
       // If the primary hangs, it gets the messages later, and this process continues.
-      await Promise.allSettled(dated.map((override) => primary?.request(pass, override)))
+      await Promise.allSettled(timed.map((override) => primary?.request(forward, override)))
     },
     add: async (override) => {
-      if (!take(override)) return false
+      if (!applyLocally(override)) return false
       return (await primary?.request(learned, override).catch(() => true)) ?? true
     },
     isDown: false,
@@ -34,15 +34,15 @@ export function localOverrides(primary: Channel | undefined): LocalOverrides {
       listeners.push(listener)
     },
     async started() {
-      const known = (await primary?.request(read).catch(() => undefined)) ?? []
-      for (const override of known) take(override)
+      const overridesOfHost = (await primary?.request(read).catch(() => undefined)) ?? []
+      for (const override of overridesOfHost) applyLocally(override)
     },
     close: () => undefined,
   }
 }
 
 /** From a worker: apply an override in all other workers. Acknowledged when they have applied it or timed out. */
-const pass = topic<Override>('overrides.pass', { timeoutMs: 2_000 })
+const forward = topic<Override>('overrides.pass', { timeoutMs: 2_000 })
 /** From a worker that received an override of another host; the reply is whether it is the first to report it. */
 const learned = topic<Override, boolean>('overrides.learned', { timeoutMs: 1_000 })
 /** To each worker: apply an override. */
@@ -57,10 +57,10 @@ export function serveOverrides(workers: WorkerChannels): void {
   workers.onStart((worker) => living.add(worker))
   workers.onExit((worker) => living.delete(worker))
   workers.on(read, () => overrides.all())
-  workers.on(learned, (override) => overrides.take(override))
-  workers.on(pass, async (override, from) => {
+  workers.on(learned, (override) => overrides.apply(override))
+  workers.on(forward, async (override, from) => {
     overrides.prune(Date.now())
-    if (!overrides.take(override)) return
+    if (!overrides.apply(override)) return
     const others = [...living].filter((worker) => worker !== from)
     await Promise.allSettled(others.map((worker) => worker.request(apply, override)))
   })

@@ -1,8 +1,16 @@
 import type { RedisLink, ScriptLink } from '../redis/client.ts'
-import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { RedisHealth } from '../redis/health.ts'
 import { overridesChannel, redisKeys } from '../redis/keys.ts'
+import type { StoreLog } from '../store.ts'
 import type { LocalOverrides } from './local.ts'
-import { isExpired, keyOf, type Override, type OverrideStore, overrideIn, textOf } from './store.ts'
+import {
+  isExpired,
+  keyOf,
+  type Override,
+  type OverrideStore,
+  parseOverride,
+  serializeOverride,
+} from './store.ts'
 
 export interface RedisOverridesOptions {
   link: ScriptLink<'override'> & Pick<RedisLink, 'subscriber'>
@@ -49,8 +57,8 @@ export class RedisOverrides implements OverrideStore {
     const { local } = this.#options
     await local.set(newOverrides)
     const keys = new Set(newOverrides.map(keyOf))
-    const current = local.all().filter((each) => keys.has(keyOf(each)))
-    await Promise.all(current.map((each) => this.#push(each)))
+    const current = local.all().filter((override) => keys.has(keyOf(override)))
+    await Promise.all(current.map((override) => this.#push(override)))
   }
 
   get isDown(): boolean {
@@ -80,18 +88,20 @@ export class RedisOverrides implements OverrideStore {
   async #sync(): Promise<void> {
     const { link, local } = this.#options
     const key = redisKeys.overrides
-    const kept = await this.#health.run(() => link.commands.hgetall(key)).catch(() => undefined)
-    if (!kept) return
+    const storedByKey = await this.#health.run(() => link.commands.hgetall(key)).catch(() => undefined)
+    if (!storedByKey) return
     const expired: string[] = []
-    for (const [field, text] of Object.entries(kept)) {
-      const override = overrideIn(text)
+    for (const [field, text] of Object.entries(storedByKey)) {
+      const override = parseOverride(text)
       if (override && isExpired(override, Date.now())) expired.push(field)
       else this.#learn(text)
     }
     if (expired.length > 0) await this.#health.run(() => link.commands.hdel(key, ...expired)).catch(() => 0)
-    const current = local.all().filter((each) => !isExpired(each, Date.now()))
+    const current = local.all().filter((override) => !isExpired(override, Date.now()))
     await Promise.all(
-      current.filter((each) => kept[keyOf(each)] !== textOf(each)).map((each) => this.#push(each)),
+      current
+        .filter((each) => storedByKey[keyOf(each)] !== serializeOverride(each))
+        .map((each) => this.#push(each)),
     )
     this.#synced.resolve()
   }
@@ -99,16 +109,16 @@ export class RedisOverrides implements OverrideStore {
   /** Stores an override in Redis, or learns a later one from there. Fails silently; the next synchronization retries. */
   async #push(override: Override): Promise<void> {
     const { link } = this.#options
-    const args = [keyOf(override), textOf(override), overridesChannel]
-    const kept = await this.#health
+    const args = [keyOf(override), serializeOverride(override), overridesChannel]
+    const latest = await this.#health
       .run(() => link.run('override', [redisKeys.overrides], args))
       .catch(() => undefined)
-    if (kept !== undefined) this.#learn(kept)
+    if (latest !== undefined) this.#learn(latest)
   }
 
   #learn(text: unknown): void {
     const { local, onLearned } = this.#options
-    const override = overrideIn(text)
+    const override = parseOverride(text)
     if (!override) return
     void local.add(override).then((isFirst) => {
       if (isFirst) onLearned(override)

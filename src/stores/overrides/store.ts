@@ -20,9 +20,9 @@ interface OverrideOf<Kind extends string> {
 }
 
 /** An override without its time, which the store sets. */
-export type NewOverride = Override extends infer Each
-  ? Each extends Override
-    ? Omit<Each, 'at'>
+export type NewOverride = Override extends infer Kind
+  ? Kind extends Override
+    ? Omit<Kind, 'at'>
     : never
   : never
 
@@ -53,10 +53,10 @@ export class Overrides {
   readonly #latest = new Map<string, Override>()
 
   /** Adds an override. Returns whether it takes effect, because it is later than the previous one. */
-  take(override: Override): boolean {
+  apply(override: Override): boolean {
     const key = keyOf(override)
-    const known = this.#latest.get(key)
-    if (known && !isLater(override, known)) return false
+    const latest = this.#latest.get(key)
+    if (latest && !isLater(override, latest)) return false
     this.#latest.set(key, override)
     return true
   }
@@ -65,10 +65,10 @@ export class Overrides {
    * Sets one time, later than those of the previous overrides, even if another host's clock is ahead. `now`: milliseconds
    * since 1970.
    */
-  dated(overrides: readonly NewOverride[], now: number): Override[] {
-    const before = overrides.map((each) => this.#latest.get(keyOf(each))?.at ?? 0)
+  withTime(overrides: readonly NewOverride[], now: number): Override[] {
+    const before = overrides.map((override) => this.#latest.get(keyOf(override))?.at ?? 0)
     const at = Math.max(now, ...before.map((time) => time + 1))
-    return overrides.map((each) => ({ ...each, at }))
+    return overrides.map((override) => ({ ...override, at }))
   }
 
   all(): readonly Override[] {
@@ -93,16 +93,16 @@ export function keyOf(override: NewOverride): string {
 
 /** A total order that is the same in every process, even for equal times. */
 function isLater(a: Override, b: Override): boolean {
-  return a.at > b.at || (a.at === b.at && textOf(a) > textOf(b))
+  return a.at > b.at || (a.at === b.at && serializeOverride(a) > serializeOverride(b))
 }
 
 /** Serializes an override canonically, equal in every process. */
-export function textOf(override: Override): string {
+export function serializeOverride(override: Override): string {
   return JSON.stringify(override, ['kind', 'target', 'model', 'value', 'at', 'by'])
 }
 
 /** Parses an override; undefined for a kind that this version does not know. */
-export function overrideIn(text: unknown): Override | undefined {
+export function parseOverride(text: unknown): Override | undefined {
   let read: unknown
   try {
     read = JSON.parse(String(text))

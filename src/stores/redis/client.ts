@@ -3,7 +3,7 @@ import type { Cluster, Redis } from 'ioredis'
 import { openConnection, type RedisAddress, type RedisConnection } from './connection.ts'
 
 /** A Lua script of the leases; the head of its file describes keys and arguments. */
-export type LeaseStep = 'acquire' | 'renew' | 'release'
+export type LeaseScript = 'acquire-lease' | 'renew-leases' | 'release-leases'
 
 /** A connection for commands with a short timeout, with the Lua scripts that it can run. */
 export interface ScriptLink<Step extends string> {
@@ -13,7 +13,7 @@ export interface ScriptLink<Step extends string> {
 }
 
 /** The connection of the leases with one for subscriptions, which are closed together. */
-export interface RedisLink extends ScriptLink<LeaseStep> {
+export interface RedisLink extends ScriptLink<LeaseScript> {
   readonly subscriber: RedisConnection
 }
 
@@ -32,11 +32,11 @@ const commandTimeoutMs = 250
 /** Opens a connection with Lua scripts. The head of each Lua file describes the keys and arguments of its step. */
 export function connectScripts<Step extends string>(
   address: RedisAddress,
-  steps: readonly Step[],
+  scripts: readonly Step[],
   options: ScriptLinkOptions = {},
 ): ScriptLink<Step> {
   const commands = openConnection(address, { commandTimeoutMs, ...options })
-  for (const step of steps) commands.defineCommand(step, { lua: luaOf(step) })
+  for (const step of scripts) commands.defineCommand(step, { lua: readLua(step) })
   return {
     commands,
     run: (step, keys, args) => runScript(commands, step, [keys.length, ...keys, ...args]),
@@ -47,10 +47,10 @@ export function connectScripts<Step extends string>(
 /** Like {@link connectScripts}, with a connection for subscriptions, which is closed together with the other one. */
 export function connectListening<Step extends string>(
   address: RedisAddress,
-  steps: readonly Step[],
+  scripts: readonly Step[],
   options: ScriptLinkOptions = {},
 ): ScriptLink<Step> & Pick<RedisLink, 'subscriber'> {
-  const link = connectScripts(address, steps, options)
+  const link = connectScripts(address, scripts, options)
   // A cluster client has a separate connection for subscriptions.
   if (link.commands.isCluster) return { ...link, subscriber: link.commands }
   const subscriber = openConnection(address, { commandTimeoutMs, ...options })
@@ -65,11 +65,11 @@ export function connectListening<Step extends string>(
 }
 
 export function connectRedis(address: RedisAddress, timeoutMs = commandTimeoutMs): RedisLink {
-  const steps: readonly LeaseStep[] = ['acquire', 'renew', 'release']
+  const steps: readonly LeaseScript[] = ['acquire-lease', 'renew-leases', 'release-leases']
   return connectListening(address, steps, { commandTimeoutMs: timeoutMs, slot: 'leases' })
 }
 
-function luaOf(step: string): string {
+function readLua(step: string): string {
   return readFileSync(new URL(`lua/${step}.lua`, import.meta.url), 'utf8')
 }
 

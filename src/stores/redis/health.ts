@@ -1,9 +1,4 @@
-import { StoreDataError, StoreDownError } from '../leases/store.ts'
-
-export interface StoreLog {
-  info(message: string): void
-  warn(details: object, message: string): void
-}
+import { StoreDataError, StoreDownError, type StoreLog } from '../store.ts'
 
 /** Number of consecutive failures after which further calls fail immediately. */
 const failuresToSkip = 3
@@ -48,12 +43,12 @@ export class RedisHealth {
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#now() < this.#skipUntil) throw new StoreDownError()
     try {
-      const answer = await call()
-      this.#answered()
-      return answer
+      const result = await call()
+      this.#succeeded()
+      return result
     } catch (error) {
-      if (isAboutData(error)) {
-        this.#answered()
+      if (isDataError(error)) {
+        this.#succeeded()
         this.#logData(error)
         throw new StoreDataError(error)
       }
@@ -84,7 +79,7 @@ export class RedisHealth {
     this.#log.warn(details, 'a key in Redis has content that is not from llm-router')
   }
 
-  #answered(): void {
+  #succeeded(): void {
     this.#failures = 0
     this.#downSince = undefined
     if (this.#isLogged) this.#log.info('Redis is available again')
@@ -93,7 +88,7 @@ export class RedisHealth {
 }
 
 /** Whether a script failed at the type or content of a key. Before version 7, Redis reports every error of a script as `ERR`. */
-function isAboutData(error: unknown): error is Error {
+function isDataError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false
   const { message } = error
   return /^(?:WRONGTYPE|ERR)\b.*user_script/s.test(message) && !serverStates.test(message)

@@ -5,7 +5,7 @@ import type { RedisHealth } from './health.ts'
 
 export interface LazyScriptsOptions<Step extends string> extends ScriptLinkOptions {
   address: RedisAddress
-  steps: readonly Step[]
+  scripts: readonly Step[]
   /** Receives each failure and each new connection. */
   health: RedisHealth
 }
@@ -37,9 +37,9 @@ export class LazyScripts<Step extends string> {
   }
 
   async #connect(): Promise<ScriptLink<Step>> {
-    const { address, steps, health, ...options } = this.#options
+    const { address, scripts, health, ...options } = this.#options
     const { connectScripts } = await import('./client.ts')
-    const link = connectScripts(address, steps, options)
+    const link = connectScripts(address, scripts, options)
     link.commands.on('error', (error) => health.failed(error))
     link.commands.on('close', () => {
       if (!this.#closed) health.failed('the connection is closed')

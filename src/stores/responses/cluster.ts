@@ -5,7 +5,7 @@ import { type ResponseStore, storedResponse } from './store.ts'
 
 const find = topic<string, string | undefined>('response.find')
 /** A request rather than a cast, because a response must be stored before its client can continue it. */
-const keep = topic<{ id: string; json: string }>('response.keep', { afterExit: true })
+const put = topic<{ id: string; json: string }>('response.put', { afterExit: true })
 const remove = topic<string, boolean>('response.remove', { afterExit: true })
 
 /** The worker's side: the primary keeps responses for all workers of the host. They outlive a worker, but not the primary. */
@@ -15,7 +15,7 @@ export function clusterResponses(primary: Channel): ResponseStore {
       const json = await primary.request(find, id)
       return json === undefined ? undefined : storedResponse(json)
     },
-    keep: (id, stored) => primary.request(keep, { id, json: JSON.stringify(stored) }),
+    put: (id, stored) => primary.request(put, { id, json: JSON.stringify(stored) }),
     remove: (id) => primary.request(remove, id),
     close: async () => undefined,
   }
@@ -25,6 +25,6 @@ export function clusterResponses(primary: Channel): ResponseStore {
 export function serveResponses(workers: WorkerChannels, bounds: ResponseBounds, now: () => number): void {
   const table = new ResponseTable(bounds, now)
   workers.on(find, (id) => table.find(id))
-  workers.on(keep, ({ id, json }) => table.keep(id, json))
+  workers.on(put, ({ id, json }) => table.put(id, json))
   workers.on(remove, (id) => table.remove(id))
 }

@@ -33,7 +33,7 @@ export class ResponseTable {
     return entry.json.toString()
   }
 
-  keep(id: string, json: string): void {
+  put(id: string, json: string): void {
     const { maxCount, maxBytes, ttlMs } = this.#bounds
     const now = this.#now()
     this.#entries.take(ownerOf(id), id)
@@ -60,7 +60,7 @@ export function memoryResponses(bounds: ResponseBounds, now: () => number): Resp
       const json = table.find(id)
       return json === undefined ? undefined : storedResponse(json)
     },
-    keep: async (id, stored) => table.keep(id, JSON.stringify(stored)),
+    put: async (id, stored) => table.put(id, JSON.stringify(stored)),
     remove: async (id) => table.remove(id),
     close: async () => undefined,
   }

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RedisAddress } from '../redis/connection.ts'
-import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { RedisHealth } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { LazyScripts } from '../redis/scripts.ts'
+import type { StoreLog } from '../store.ts'
 import type { ResponseBounds } from './memory.ts'
-import { announcedMs, ownerOf, type ResponseStore, type StoredResponse, storedResponse } from './store.ts'
+import { announcementMs, ownerOf, type ResponseStore, type StoredResponse, storedResponse } from './store.ts'
 
 export interface RedisResponsesOptions extends ResponseBounds {
   address: RedisAddress
@@ -13,9 +14,9 @@ export interface RedisResponsesOptions extends ResponseBounds {
   log: StoreLog
 }
 
-type Step = 'announce-response' | 'keep-response' | 'find-response' | 'remove-response'
+type Script = 'announce-response' | 'put-response' | 'find-response' | 'remove-response'
 
-const steps: readonly Step[] = ['announce-response', 'keep-response', 'find-response', 'remove-response']
+const scripts: readonly Script[] = ['announce-response', 'put-response', 'find-response', 'remove-response']
 const keys = [
   redisKeys.responses,
   redisKeys.responsesByUse,
@@ -34,14 +35,14 @@ const commandTimeoutMs = 1_000
 /** Responses shared by all routers on one Redis. Rejects with StoreDownError while Redis does not respond. */
 export class RedisResponses implements ResponseStore {
   readonly #options: RedisResponsesOptions
-  readonly #scripts: LazyScripts<Step>
+  readonly #scripts: LazyScripts<Script>
 
   constructor(options: RedisResponsesOptions) {
     this.#options = options
     const health = new RedisHealth(options.now, options.log, 'responses are stored within each process')
     this.#scripts = new LazyScripts({
       address: options.address,
-      steps,
+      scripts,
       health,
       commandTimeoutMs,
       slot: 'responses',
@@ -54,12 +55,12 @@ export class RedisResponses implements ResponseStore {
   }
 
   async announce(id: string): Promise<void> {
-    await this.#run('announce-response', id, [announcedMs])
+    await this.#run('announce-response', id, [announcementMs])
   }
 
-  async keep(id: string, stored: StoredResponse): Promise<void> {
+  async put(id: string, stored: StoredResponse): Promise<void> {
     const { ttlMs, maxCount, maxBytes } = this.#options
-    await this.#run('keep-response', id, [JSON.stringify(stored), ttlMs, maxCount, maxBytes])
+    await this.#run('put-response', id, [JSON.stringify(stored), ttlMs, maxCount, maxBytes])
   }
 
   async remove(id: string): Promise<boolean> {
@@ -74,7 +75,7 @@ export class RedisResponses implements ResponseStore {
    * Retries while the response is announced but not stored: the client's next request may arrive before the response is in
    * Redis.
    */
-  async #runWhenStored(step: Step, id: string): Promise<unknown> {
+  async #runWhenStored(step: Script, id: string): Promise<unknown> {
     const { now } = this.#options
     const until = now() + pendingWaitMs
     for (let waitMs = firstPollMs; ; waitMs *= 2) {
@@ -84,7 +85,7 @@ export class RedisResponses implements ResponseStore {
     }
   }
 
-  #run(step: Step, id: string, args: readonly (string | number)[]): Promise<unknown> {
+  #run(step: Script, id: string, args: readonly (string | number)[]): Promise<unknown> {
     return this.#scripts.run(
       step,
       [...keys, redisKeys.responsePending(id), ...ownerKeys],

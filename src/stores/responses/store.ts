@@ -14,24 +14,24 @@ export function storedResponse(json: string): StoredResponse {
 }
 
 /** Lifetime of an announcement, in milliseconds. */
-export const announcedMs = 60_000
+export const announcementMs = 60_000
 
 /**
  * Stores responses for `previous_response_id`. Bounded: a response may be evicted at any time, and expires after the store's
  * time to live. Of all owners (see {@link ownerOf}), the one with the most responses or bytes loses its least recently used
- * response, so nobody can evict the responses of an owner with less than an equal share. `find` returns a copy. Each operation is atomic per id, and once the promise of `keep`
- * is fulfilled, the response can be found. Rejects only if the store itself cannot be reached.
+ * response, so nobody can evict the responses of an owner with less than an equal share. Each operation is atomic per id, and
+ * once the promise of `put` is fulfilled, the response can be found. Rejects only if the store itself cannot be reached.
  */
 export interface ResponseStore {
-  /** Resolves to undefined if there is none. Counts as a use, but does not extend the time to live. */
+  /** Resolves to a copy; undefined if there is none. Counts as a use, but does not extend the time to live. */
   find(id: string): Promise<StoredResponse | undefined>
   /**
    * Announces that a response with this id will be stored within a minute, so that `find` and `remove` wait for it in any
-   * process, and its client does not have to wait for `keep`. Absent if storing takes no time.
+   * process, and its client does not have to wait for `put`. Absent if storing takes no time.
    */
   announce?(id: string): Promise<void>
   /** Replaces a response with the same id. */
-  keep(id: string, stored: StoredResponse): Promise<void>
+  put(id: string, stored: StoredResponse): Promise<void>
   /** Returns whether it existed. */
   remove(id: string): Promise<boolean>
   close(): Promise<void>
@@ -43,7 +43,7 @@ export function ownerOf(id: string): string {
 }
 
 /** Age up to which an announcement is relied on, in milliseconds; an older one may expire before the response is stored. */
-const trustedMs = announcedMs * 0.75
+const trustedMs = announcementMs * 0.75
 
 /**
  * Combines a shared store with one of this process, which is used while the shared one is unavailable. Responses stored in this
@@ -56,12 +56,12 @@ export function responsesWithFallback(
 ): ResponseStore {
   /** Oldest first. */
   const announced = new Map<string, { at: number; isKnown: Promise<boolean> }>()
-  const keeping = new Set<Promise<void>>()
-  const keep = async (id: string, stored: StoredResponse): Promise<void> => {
+  const pendingWrites = new Set<Promise<void>>()
+  const putOrFallBack = async (id: string, stored: StoredResponse): Promise<void> => {
     try {
-      await shared.keep(id, stored)
+      await shared.put(id, stored)
     } catch {
-      await local.keep(id, stored) // logged by the shared store
+      await local.put(id, stored) // logged by the shared store
     }
   }
   const announce = async (id: string): Promise<void> => {
@@ -81,21 +81,21 @@ export function responsesWithFallback(
   return {
     find: async (id) => (await orUndefined(shared.find(id))) ?? local.find(id),
     ...(shared.announce ? { announce } : {}),
-    async keep(id, stored) {
+    async put(id, stored) {
       const announcement = announced.get(id)
       announced.delete(id)
-      const kept = keep(id, stored).finally(() => keeping.delete(kept))
-      keeping.add(kept)
+      const write = putOrFallBack(id, stored).finally(() => pendingWrites.delete(write))
+      pendingWrites.add(write)
       const isTrusted = announcement !== undefined && now() - announcement.at < trustedMs
-      if (!(isTrusted && (await announcement.isKnown))) await kept
+      if (!(isTrusted && (await announcement.isKnown))) await write
     },
     async remove(id) {
-      const here = await local.remove(id)
-      const there = await orUndefined(shared.remove(id))
-      return here || there === true
+      const existedLocally = await local.remove(id)
+      const existedInShared = await orUndefined(shared.remove(id))
+      return existedLocally || existedInShared === true
     },
     async close() {
-      await Promise.allSettled(keeping)
+      await Promise.allSettled(pendingWrites)
       await shared.close()
     },
   }

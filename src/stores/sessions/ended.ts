@@ -14,18 +14,18 @@ const ended = topic<EndedSession>('session.ended')
 const list = topic<void, EndedSession[]>('session.list')
 
 /** Sessions ended on this host. */
-export class EndedTable {
+export class EndedSessions {
   readonly #endsAt = new Map<string, number>()
   readonly #primary: Channel | undefined
 
   private constructor(primary: Channel | undefined) {
     this.#primary = primary
-    primary?.on(ended, (session) => this.#keep(session))
+    primary?.on(ended, (session) => this.#store(session))
   }
 
-  static async open(primary: Channel | undefined): Promise<EndedTable> {
-    const table = new EndedTable(primary)
-    for (const session of (await primary?.request(list)) ?? []) table.#keep(session)
+  static async open(primary: Channel | undefined): Promise<EndedSessions> {
+    const table = new EndedSessions(primary)
+    for (const session of (await primary?.request(list)) ?? []) table.#store(session)
     return table
   }
 
@@ -35,12 +35,12 @@ export class EndedTable {
 
   /** Adds a session. Resolves when the primary of a cluster has notified all workers. */
   async add(session: EndedSession): Promise<void> {
-    this.#keep(session)
+    this.#store(session)
     await this.#primary?.request(ended, session)
   }
 
-  #keep({ id, endsAt }: EndedSession): void {
-    keep(this.#endsAt, { id, endsAt })
+  #store({ id, endsAt }: EndedSession): void {
+    storeEnded(this.#endsAt, { id, endsAt })
   }
 }
 
@@ -48,13 +48,13 @@ export class EndedTable {
 export function serveEndedSessions(workers: WorkerChannels): void {
   const endsAt = new Map<string, number>()
   workers.on(ended, (session) => {
-    keep(endsAt, session)
+    storeEnded(endsAt, session)
     workers.broadcast(ended, session)
   })
   workers.on(list, () => [...endsAt].map(([id, at]) => ({ id, endsAt: at })))
 }
 
-function keep(table: Map<string, number>, { id, endsAt }: EndedSession): void {
+function storeEnded(table: Map<string, number>, { id, endsAt }: EndedSession): void {
   const now = Date.now()
   for (const [other, at] of table) if (at < now) table.delete(other)
   table.set(id, endsAt)

@@ -1,4 +1,5 @@
 import type { Transaction } from 'kysely'
+import { withoutFloatNoise } from '../../lib/numbers.ts'
 import { type TimeZone, timeZone } from '../../lib/time-zone.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { UsageBucket, UsageDimension, UsageLine, UsageQuestion } from '../../sdk/teams/usage.ts'
@@ -38,8 +39,8 @@ export async function readUsage(rows: Transaction<Tables>, question: UsageQuesti
     for (const row of await select(rows, table, selected, question, clients)) {
       const start = startOf(row.period ?? 0)
       const rowGroup = groupOf.get(row.client ?? '') ?? ''
-      const shown = by.map((dimension) => (dimension === 'group' ? rowGroup : row[columnOf[dimension]]))
-      const key = JSON.stringify([start, ...shown])
+      const dimensions = by.map((dimension) => (dimension === 'group' ? rowGroup : row[columnOf[dimension]]))
+      const key = JSON.stringify([start, ...dimensions])
       const line = lines.get(key)
       if (!line) lines.set(key, { ...row, group: rowGroup, start })
       else for (const count of usageCounts) line[count] += row[count]
@@ -54,19 +55,14 @@ export async function readUsage(rows: Transaction<Tables>, question: UsageQuesti
         by.map((dimension) => [dimension, dimension === 'group' ? lineGroup : row[columnOf[dimension]]]),
       ),
       ...countsOf(row),
-      busy_seconds: rounded(busy_ms / 1000),
-      cost: rounded(row.cost),
+      busy_seconds: withoutFloatNoise(busy_ms / 1000),
+      cost: withoutFloatNoise(row.cost),
     }))
 }
 
 function countsOf(row: Omit<Counts, 'busy_ms'>) {
   const { requests, errors, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens } = row
   return { requests, errors, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens }
-}
-
-/** Removes floating-point noise. */
-function rounded(value: number): number {
-  return Number(value.toPrecision(12))
 }
 
 async function select(
@@ -102,7 +98,7 @@ async function clientGroups(rows: Transaction<Tables>): Promise<Map<string, stri
 
 /** Returns a function that maps a quarter of an hour to the start of its bucket. */
 function periodOf(bucket: UsageBucket, zone: TimeZone): (at: number) => number {
-  const known = new Map<number, number>()
+  const cache = new Map<number, number>()
   const start = {
     quarter: (at: number) => at,
     hour: (at: number) => hourOf(at, zone),
@@ -111,9 +107,9 @@ function periodOf(bucket: UsageBucket, zone: TimeZone): (at: number) => number {
     month: zone.startOfMonth,
   }[bucket]
   return (at) => {
-    const found = known.get(at) ?? start(at)
-    known.set(at, found)
-    return found
+    const bucketStart = cache.get(at) ?? start(at)
+    cache.set(at, bucketStart)
+    return bucketStart
   }
 }
 

@@ -42,25 +42,25 @@ export class UsageSums {
     return this.#rows.size
   }
 
-  add(given: UsageRow): void {
-    const row = storable(given)
-    const known = this.#rows.get(keyOf(row))
-    if (!known && this.#rows.size >= this.#maxRows && row.model !== other) {
+  add(usage: UsageRow): void {
+    const row = storable(usage)
+    const existing = this.#rows.get(keyOf(row))
+    if (!existing && this.#rows.size >= this.#maxRows && row.model !== other) {
       this.add({ ...row, client_key: '', model: other, target: other })
       return
     }
-    if (!known) this.#rows.set(keyOf(row), row)
-    else for (const count of usageCounts) known[count] += row[count]
+    if (!existing) this.#rows.set(keyOf(row), row)
+    else for (const count of usageCounts) existing[count] += row[count]
   }
 
   /** `at`: milliseconds since 1970. */
-  used(key: string, at: number): void {
+  recordUse(key: string, at: number): void {
     this.#lastUsed[key] = Math.max(at, this.#lastUsed[key] ?? 0)
   }
 
   addAll({ rows, lastUsed }: UsagePart): void {
     for (const row of rows) this.add(row)
-    for (const [key, at] of Object.entries(lastUsed)) this.used(key, at)
+    for (const [key, at] of Object.entries(lastUsed)) this.recordUse(key, at)
   }
 
   part(): UsagePart {

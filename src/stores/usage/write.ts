@@ -17,7 +17,7 @@ export interface WriteOptions {
   now: number
   /** Id of the previous batch, which is no longer retried. */
   previous: string | undefined
-  also: AdditionalWrites
+  alsoWrite: AdditionalWrites
   /** Called for each row that the database does not accept. */
   onRejected(row: UsageRow, error: unknown): void
 }
@@ -32,19 +32,19 @@ export type AdditionalWrites = (rows: Transaction<Tables>, usage: readonly Usage
 export async function writeBatch(
   db: Database,
   { id, part }: UsageBatch,
-  { now, previous, also, onRejected }: WriteOptions,
+  { now, previous, alsoWrite, onRejected }: WriteOptions,
 ): Promise<void> {
   await db.transaction().execute(async (rows) => {
-    const known = await rows
+    const inserted = await rows
       .insertInto('usage_batches')
       .values({ id, at: now })
       .onConflict((conflict) => conflict.doNothing())
       .executeTakeFirst()
-    if (known.numInsertedOrUpdatedRows === 0n) return
+    if (inserted.numInsertedOrUpdatedRows === 0n) return
     if (previous !== undefined) await rows.deleteFrom('usage_batches').where('id', '=', previous).execute()
     const write = async (usage: readonly UsageRow[]): Promise<void> => {
       await addRows(rows, 'usage_quarters', usage)
-      await also(rows, usage)
+      await alsoWrite(rows, usage)
     }
     await writeAccepted(rows, part.rows, { write, onRejected })
     await writeLastUse(rows, Object.entries(part.lastUsed))

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Database, UsageRow } from '../database/tables.ts'
-import type { StoreLog } from '../redis/health.ts'
+import type { StoreLog } from '../store.ts'
 import type { UsageSpool } from './spool.ts'
 import { type UsagePart, UsageSums } from './sums.ts'
 import { type AdditionalWrites, writeBatch } from './write.ts'
@@ -29,7 +29,7 @@ export interface UsageWriterOptions {
   db: Database
   spool: UsageSpool
   log: StoreLog
-  also?: AdditionalWrites
+  alsoWrite?: AdditionalWrites
   /** Called when the backlog becomes empty or non-empty. */
   onBacklog?: (backlog: UsageBacklog) => void
 }
@@ -40,7 +40,7 @@ export interface UsageWriterOptions {
  */
 export class UsageWriter {
   readonly #options: UsageWriterOptions
-  #now: Batch = newBatch()
+  #current: Batch = newBatch()
   /** A batch that may or may not have been written; known when the database responds. */
   #inDoubt: Batch | undefined
   #previous: string | undefined
@@ -58,14 +58,14 @@ export class UsageWriter {
 
   /** Adds usage, which is written as soon as no other write is running. */
   add(part: UsagePart): void {
-    this.#now.sums.addAll(part)
-    this.#now.unspooled.push(part)
+    this.#current.sums.addAll(part)
+    this.#current.unspooled.push(part)
     if (!this.#isDown) void this.flush()
   }
 
   get backlog(): UsageBacklog {
     return {
-      rows: this.#now.sums.size + (this.#inDoubt?.sums.size ?? 0),
+      rows: this.#current.sums.size + (this.#inDoubt?.sums.size ?? 0),
       spoolBytes: this.#options.spool.bytes,
       spoolError: this.#spoolError,
     }
@@ -81,13 +81,13 @@ export class UsageWriter {
 
   /** Writes the usage of exited processes that is on disk. Throws if the database is unavailable. */
   async recover(): Promise<void> {
-    const { spool, db, also = nothing, log } = this.#options
+    const { spool, db, alsoWrite = writeNothing, log } = this.#options
     const { parts, done } = await spool.abandoned()
     if (parts.length === 0) return
     for (const [id, ofBatch] of Map.groupBy(parts, ({ batch }) => batch)) {
       const sums = new UsageSums(Number.POSITIVE_INFINITY)
       for (const { part } of ofBatch) sums.addAll(part)
-      const options = { now: Date.now(), previous: undefined, also, onRejected: this.#onRejected }
+      const options = { now: Date.now(), previous: undefined, alsoWrite, onRejected: this.#onRejected }
       await writeBatch(db, { id, part: sums.part() }, options)
     }
     await done()
@@ -107,7 +107,7 @@ export class UsageWriter {
   }
 
   get #isDone(): boolean {
-    return this.#inDoubt === undefined && this.#now.sums.isEmpty
+    return this.#inDoubt === undefined && this.#current.sums.isEmpty
   }
 
   #tick(): void {
@@ -118,16 +118,16 @@ export class UsageWriter {
   }
 
   async #write(): Promise<boolean> {
-    const { db, also = nothing, log } = this.#options
+    const { db, alsoWrite = writeNothing, log } = this.#options
     try {
       while (!this.#isDone) {
-        const batch = this.#inDoubt ?? this.#now
-        if (batch === this.#now) {
+        const batch = this.#inDoubt ?? this.#current
+        if (batch === this.#current) {
           this.#inDoubt = batch
-          this.#now = newBatch()
+          this.#current = newBatch()
         }
         const now = Date.now()
-        const options = { now, previous: this.#previous, also, onRejected: this.#onRejected }
+        const options = { now, previous: this.#previous, alsoWrite, onRejected: this.#onRejected }
         await writeBatch(db, { id: batch.id, part: batch.sums.part() }, options)
         this.#previous = batch.id
         this.#inDoubt = undefined
@@ -166,7 +166,7 @@ export class UsageWriter {
 
   async #append(): Promise<void> {
     const { spool, log } = this.#options
-    const batches = [this.#inDoubt, this.#now].filter((batch) => batch !== undefined)
+    const batches = [this.#inDoubt, this.#current].filter((batch) => batch !== undefined)
     const parts = batches.flatMap((batch) =>
       batch.unspooled.splice(0).map((part) => ({ batch: batch.id, part })),
     )
@@ -207,7 +207,7 @@ function newBatch(): Batch {
   return { id: randomBytes(9).toString('base64url'), sums: new UsageSums(), unspooled: [] }
 }
 
-async function nothing(): Promise<void> {}
+async function writeNothing(): Promise<void> {}
 
 function after<Value>(ms: number, value: Value): Promise<Value> {
   return new Promise((resolve) => setTimeout(resolve, ms, value))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import type { Remembered } from '../../../src/dialects/responses/request/input-read.ts'
+import type { StoredItems } from '../../../src/dialects/responses/request/input-read.ts'
 import { readRequest } from '../../../src/dialects/responses/request/read.ts'
 import { createReader } from '../../../src/dialects/responses/stream/read.ts'
 import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
@@ -23,7 +23,7 @@ export const context: AnswerContext = {
   request: {},
 }
 
-export function readMembers(members: Json, remembered?: Remembered): ChatRequest {
+export function readMembers(members: Json, remembered?: StoredItems): ChatRequest {
   return readRequest({ model: 'm', input: 'Hi', ...members }, false, remembered)
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { unitVector, vectorFromBase64, vectorToBase64 } from '../../../src/dialects/shared/vector-bytes.ts'
+import { unitVector, vectorFromBase64, vectorToBase64 } from '../../../src/dialects/shared/vectors.ts'
 
 test('a vector is encoded as little-endian float32 in base64', () => {
   assert.equal(vectorToBase64([0.5, -1]), 'AAAAPwAAgL8=')

@@ -21,7 +21,7 @@ function healthOfNothing(): TargetHealth {
   return new TargetHealth({
     now: () => 0,
     random: () => 0,
-    onTrouble: () => undefined,
+    onUnhealthy: () => undefined,
     onChange: () => undefined,
   })
 }

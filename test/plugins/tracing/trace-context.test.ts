@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { passedOnTrace, readTraceContext } from '../../../src/plugins/tracing/trace-context.ts'
+import { forwardedTrace, readTraceContext } from '../../../src/plugins/tracing/trace-context.ts'
 import { targetOf } from '../../helpers/models-file.ts'
 
 const traceId = '0af7651916cd43dd8448eb211c80319c'
@@ -93,7 +93,7 @@ test('a long tracestate is truncated to the first members that fit into 512 char
 })
 
 test('a trace context that is only passed on stays unchanged', () => {
-  const trace = passedOnTrace({ traceparent: valid })
+  const trace = forwardedTrace({ traceparent: valid })
   assert.deepEqual(trace?.beginAttempt(targetOf({}), {}).dispatched('chat', false), {
     traceparent: valid,
   })

@@ -34,7 +34,7 @@ after(() => cluster.stop())
 
 async function openLeases(t: TestContext, worker: string): Promise<RedisLeases> {
   const link = connectRedis(address, 2_000)
-  const store = new RedisLeases({ link, worker, beatMs: 50, whenDown: 'reject', now, log })
+  const store = new RedisLeases({ link, worker, heartbeatMs: 50, whenDown: 'reject', now, log })
   t.after(() => store.close())
   await store.started()
   return store
@@ -88,7 +88,7 @@ test("in a cluster limits and stored responses are shared, and routers receive e
   const bounds = { ttlMs: 60_000, maxCount: 2, maxBytes: 1_000 }
   const responses = [0, 1].map(() => new RedisResponses({ ...bounds, ...options }))
   const buses = ['r1', 'r2'].map((router) => {
-    const link = connectListening(address, ['lead', 'leave-lead'] as const)
+    const link = connectListening(address, ['acquire-leadership', 'release-leadership'] as const)
     return new RedisFleetBus({ link, router, now, log })
   })
   t.after(() => Promise.all([...limits, ...responses, ...buses].map((store) => store.close())))
@@ -101,10 +101,10 @@ test("in a cluster limits and stored responses are shared, and routers receive e
   for (const store of responses) await until(() => isAnswered(store.find('none')))
   for (const key of ['k1', 'k2', 'k3']) {
     const request = { key, limits: { concurrent: 1, requests: 5, tokens: 100 } }
-    assert.equal((await limits[0]?.admit({ ...request, ticket: 't1' }))?.refusedBy, undefined)
-    assert.equal((await limits[1]?.admit({ ...request, ticket: 't2' }))?.refusedBy, 'concurrent')
+    assert.equal((await limits[0]?.admit({ ...request, ticket: 't1' }))?.rejectedBy, undefined)
+    assert.equal((await limits[1]?.admit({ ...request, ticket: 't2' }))?.rejectedBy, 'concurrent')
   }
-  await responses[0]?.keep('r', { response: { id: 'r' }, input: [] })
+  await responses[0]?.put('r', { response: { id: 'r' }, input: [] })
   assert.equal((await responses[1]?.find('r'))?.response.id, 'r')
   const heard = Promise.withResolvers<FleetMessage>()
   for (const bus of buses) bus.onMessage((message) => heard.resolve(message))

@@ -45,7 +45,7 @@ for (const [name, breakKey] of Object.entries(breakages))
 
 test('leases of other models are renewed while a key of one is broken', async (t) => {
   const ttlMs = 400
-  const { store } = await open(t, { ttlMs, beatMs: 50 })
+  const { store } = await open(t, { ttlMs, heartbeatMs: 50 })
   const good = leaseRequest('good', ['b'])
   await store.acquire(leaseRequest('bad', ['a']))
   await store.acquire(good)

@@ -50,7 +50,7 @@ function startLeaseProcess(task: Partial<LeaseProcessTask>): LeaseProcess {
     tasks: 1,
     rounds: 0,
     ttlMs: 15_000,
-    beatMs: 5_000,
+    heartbeatMs: 5_000,
   }
   const child =
     idle.pop() ??
@@ -193,7 +193,7 @@ describe('leases in Redis under failures', { concurrency: 2 }, () => {
 
     test('of a thousand requests that wait in two processes each gets its turn', async () => {
       const targets = ['a', 'b']
-      const holder = startLeaseProcess({ targets, tasks: 2, ttlMs: 1_000, beatMs: 250 })
+      const holder = startLeaseProcess({ targets, tasks: 2, ttlMs: 1_000, heartbeatMs: 250 })
       await Promise.all(targets.map((target) => holder.said(({ begin }) => begin === target)))
       const processes = [0, 1].map(() => startLeaseProcess({ targets, tasks: 500, rounds: 1 }))
       await Promise.all(processes.map(({ said }) => said(({ waiting }) => waiting === true)))
@@ -220,13 +220,13 @@ describe('leases in Redis under failures', { concurrency: 2 }, () => {
     })
 
     test('the leases of a killed process are free after their expiry and not before', async () => {
-      const [ttlMs, beatMs] = [1_000, 250]
-      const dead = startLeaseProcess({ ttlMs, beatMs })
+      const [ttlMs, heartbeatMs] = [1_000, 250]
+      const dead = startLeaseProcess({ ttlMs, heartbeatMs })
       const held = await dead.said(({ begin }) => begin === 'a')
       dead.child.kill('SIGKILL')
       await dead.exit
       const diedAt = process.hrtime.bigint()
-      const heir = startLeaseProcess({ ttlMs, beatMs })
+      const heir = startLeaseProcess({ ttlMs, heartbeatMs })
       const taken = await heir.said(({ begin }) => begin === 'a')
       heir.child.kill('SIGKILL')
       await heir.exit

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { LeaseQueue } from '../../../src/plugins/balancer/lease-queue.ts'
 import { RedisLeases } from '../../../src/stores/leases/redis.ts'
+import { LocalQueue } from '../../../src/stores/queue/local.ts'
 import { connectRedis } from '../../../src/stores/redis/client.ts'
-import { LocalTurns } from '../../../src/stores/turns/local.ts'
 import { storedRequest } from '../stored-request.ts'
 
 /** A separate process that takes leases as each line of its input says, and reports them: see startLeaseProcess. */
@@ -16,25 +16,33 @@ export interface LeaseProcessTask {
   /** Requests of each, one after the other; 0: each takes one lease and keeps it. */
   rounds: number
   ttlMs: number
-  beatMs: number
+  heartbeatMs: number
 }
 
-async function play({ port, model, targets, tasks, rounds, ttlMs, beatMs }: LeaseProcessTask): Promise<void> {
+async function play({
+  port,
+  model,
+  targets,
+  tasks,
+  rounds,
+  ttlMs,
+  heartbeatMs,
+}: LeaseProcessTask): Promise<void> {
   const worker = randomBytes(6).toString('hex')
   const now = () => performance.now()
   const store = new RedisLeases({
     link: connectRedis({ url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }),
     worker,
     ttlMs,
-    beatMs,
-    holdMs: 60_000,
+    heartbeatMs,
+    outageMs: 60_000,
     whenDown: 'reject',
     now,
     log: { info: () => undefined, warn: () => undefined },
   })
   const queue = new LeaseQueue({
     model,
-    turns: new LocalTurns({ pollMs: { min: 50, max: 250 }, random: Math.random }),
+    turns: new LocalQueue({ pollMs: { min: 50, max: 250 }, random: Math.random }),
     timeoutMs: 60_000,
     size: 10_000,
     now,

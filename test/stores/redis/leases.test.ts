@@ -24,7 +24,7 @@ function open(
   options: Partial<RedisLeasesOptions> = {},
   port = server.port,
 ): Promise<OpenedLeases> {
-  const times = { ttlMs: 1_000, beatMs: 100, holdMs: 200 }
+  const times = { ttlMs: 1_000, heartbeatMs: 100, outageMs: 200 }
   return openLeases(t, { link: linkTo(port), whenDown: 'local', ...times, ...options })
 }
 
@@ -44,7 +44,7 @@ const leaseOf = async (id: string): Promise<string | null> =>
   (await server.redis.zrange(redisKeys.leases('m', id), '0', '0'))[0] ?? null
 
 test('a lease is kept beyond its expiry as long as its process runs', async (t) => {
-  const { store } = await open(t, { ttlMs: 300, beatMs: 50 })
+  const { store } = await open(t, { ttlMs: 300, heartbeatMs: 50 })
   await store.acquire(leaseRequest('m', ['a']))
   const first = await leaseOf('a')
   const end = performance.now() + 600
@@ -99,7 +99,7 @@ test('a lease that another process took over is counted as revoked once, and sta
 })
 
 test('a request whose response from Redis was lost finds its lease when it asks again', async (t) => {
-  const { store } = await open(t, { holdMs: 60_000 })
+  const { store } = await open(t, { outageMs: 60_000 })
   const request = leaseRequest('m', ['a', 'b'])
   server.process.kill('SIGSTOP')
   await assert.rejects(store.acquire(request), { name: 'StoreDownError' })
@@ -109,7 +109,7 @@ test('a request whose response from Redis was lost finds its lease when it asks 
 })
 
 test('a request that gave up while Redis was frozen leaves no lease behind', async (t) => {
-  const { store } = await open(t, { holdMs: 60_000, ttlMs: 60_000 })
+  const { store } = await open(t, { outageMs: 60_000, ttlMs: 60_000 })
   const request = leaseRequest('m', ['a'])
   server.process.kill('SIGSTOP')
   await assert.rejects(store.acquire(request), { name: 'StoreDownError' })
@@ -127,7 +127,7 @@ test('a delayed duplicate of an acquire takes nothing for a request that gave up
 })
 
 test('a release that did not reach Redis is repeated when Redis is back', async (t) => {
-  const { store } = await open(t, { holdMs: 60_000, ttlMs: 60_000 })
+  const { store } = await open(t, { outageMs: 60_000, ttlMs: 60_000 })
   const lease = (await store.acquire(leaseRequest('m', ['a']))) ?? assert.fail('taken')
   server.process.kill('SIGSTOP')
   await store.release(lease)
@@ -155,7 +155,7 @@ test('without Redis leases are exclusive within the process after the hold time,
 })
 
 test('a lease granted and released while Redis is unreachable can be granted again', async (t) => {
-  const { store } = await open(t, { holdMs: 0 }, 1)
+  const { store } = await open(t, { outageMs: 0 }, 1)
   const lease = (await store.acquire(leaseRequest('m', ['a']))) ?? assert.fail('taken')
   assert.equal(await store.acquire(leaseRequest('m', ['a'])), undefined)
   const notified: string[] = []
@@ -166,7 +166,7 @@ test('a lease granted and released while Redis is unreachable can be granted aga
 })
 
 test('without Redis in reject mode the client gets a 503 after the hold time', async (t) => {
-  const { store } = await open(t, { whenDown: 'reject', holdMs: 0 }, 1)
+  const { store } = await open(t, { whenDown: 'reject', outageMs: 0 }, 1)
   await assert.rejects(store.acquire(leaseRequest('m', ['a'])), {
     name: 'RouterError',
     status: 503,
@@ -184,7 +184,7 @@ test('a Redis without the cached scripts causes no error', async (t) => {
 test('a primary frees the leases of its dead worker, and delayed acquires of that worker are not granted', async (t) => {
   const link = linkTo(server.port)
   t.after(() => link.close())
-  const { store: dead } = await open(t, { worker: 'dead', beatMs: 60_000 })
+  const { store: dead } = await open(t, { worker: 'dead', heartbeatMs: 60_000 })
   const { store: living } = await open(t, { worker: 'living' })
   await dead.acquire(leaseRequest('m', ['a']))
   await dead.acquire(leaseRequest('n', ['b']))

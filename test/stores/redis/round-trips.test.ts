@@ -106,19 +106,19 @@ test('a request of a key without limits to a target without a limit sends no Red
 })
 
 test('the limits of a key cost two round trips: one before and one after the request', async () => {
-  const counts = await commandsOf('limited', '/v1/chat/completions', chat('shared'), 'leave-key')
-  assert.deepEqual(counts, { 'admit-key': 1, 'leave-key': 1 })
+  const counts = await commandsOf('limited', '/v1/chat/completions', chat('shared'), 'settle-key')
+  assert.deepEqual(counts, { 'admit-key': 1, 'settle-key': 1 })
 })
 
 test('an exclusive target costs two round trips: one before and one after the request', async () => {
-  const counts = await commandsOf('free', '/v1/chat/completions', chat('exclusive'), 'release')
-  assert.deepEqual(counts, { acquire: 1, release: 1 })
+  const counts = await commandsOf('free', '/v1/chat/completions', chat('exclusive'), 'release-leases')
+  assert.deepEqual(counts, { 'acquire-lease': 1, 'release-leases': 1 })
 })
 
 test('a response that continues another one causes one lookup, one announcement and one write', async () => {
   const body = (_round: number, { id }: Body) => ({ model: 'shared', input: 'Hi', previous_response_id: id })
-  const counts = await commandsOf('free', '/v1/responses', body, 'keep-response')
-  assert.deepEqual(counts, { 'announce-response': 1, 'find-response': 1, 'keep-response': 1 })
+  const counts = await commandsOf('free', '/v1/responses', body, 'put-response')
+  assert.deepEqual(counts, { 'announce-response': 1, 'find-response': 1, 'put-response': 1 })
 })
 
 test('a request that uses all of these sends each command once', async () => {
@@ -127,8 +127,8 @@ test('a request that uses all of these sends each command once', async () => {
     input: 'Hi',
     previous_response_id: id,
   })
-  const counts = await commandsOf('limited', '/v1/responses', body, 'leave-key')
-  const before = ['admit-key', 'find-response', 'announce-response', 'acquire']
-  const each = [...before, 'release', 'keep-response', 'leave-key']
+  const counts = await commandsOf('limited', '/v1/responses', body, 'settle-key')
+  const before = ['admit-key', 'find-response', 'announce-response', 'acquire-lease']
+  const each = [...before, 'release-leases', 'put-response', 'settle-key']
   assert.deepEqual(counts, Object.fromEntries(each.map((name) => [name, 1])))
 })

@@ -12,4 +12,9 @@ export const redisScripts = readdirSync(folder).map((file) => {
 })
 
 /** Periodic, for all requests of a process together. */
-export const periodicCommands: ReadonlySet<string> = new Set(['lead', 'publish', 'renew', 'keep-key'])
+export const periodicCommands: ReadonlySet<string> = new Set([
+  'acquire-leadership',
+  'publish',
+  'renew-leases',
+  'renew-key',
+])

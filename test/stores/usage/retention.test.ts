@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { UsageRow } from '../../../src/stores/database/tables.ts'
 import { readUsage } from '../../../src/stores/usage/read.ts'
 import { applyRetention } from '../../../src/stores/usage/retention.ts'
 import { writeBatch } from '../../../src/stores/usage/write.ts'
 import { openMemoryDatabase } from '../memory-database.ts'
+import { usageRow } from '../usage-row.ts'
 
 test('usage by quarter hour is merged into local days, the oldest days are deleted, and totals stay', async (t) => {
   const db = await openMemoryDatabase(t)
-  const also = async (): Promise<void> => undefined
+  const alsoWrite = async (): Promise<void> => undefined
   // Both sides of a midnight in Warsaw, which is 23:00 UTC, and of the retention limit.
   const periods = [
     '2026-01-10T22:45:00Z',
@@ -16,9 +16,17 @@ test('usage by quarter hour is merged into local days, the oldest days are delet
     '2026-01-11T12:00:00Z',
     '2026-03-30T12:00:00Z',
   ]
-  const part = { rows: periods.map((period) => row(Date.parse(period))), lastUsed: {} }
-  await writeBatch(db, { id: 'one', part }, { now: 1, previous: undefined, also, onRejected: assert.fail })
-  await writeBatch(db, { id: 'one', part }, { now: 2, previous: undefined, also, onRejected: assert.fail })
+  const part = { rows: periods.map((period) => usageRow({ period: Date.parse(period) })), lastUsed: {} }
+  await writeBatch(
+    db,
+    { id: 'one', part },
+    { now: 1, previous: undefined, alsoWrite, onRejected: assert.fail },
+  )
+  await writeBatch(
+    db,
+    { id: 'one', part },
+    { now: 2, previous: undefined, alsoWrite, onRejected: assert.fail },
+  )
   const timeZone = 'Europe/Warsaw'
   const read = (from: string) =>
     db.transaction().execute((rows) =>
@@ -53,21 +61,3 @@ test('usage by quarter hour is merged into local days, the oldest days are delet
     [2, 1],
   )
 })
-
-function row(period: number): UsageRow {
-  return {
-    period,
-    client: 'alice',
-    client_key: '',
-    model: 'small',
-    target: 'small',
-    requests: 1,
-    errors: 0,
-    prompt_tokens: 1,
-    cached_tokens: 0,
-    completion_tokens: 1,
-    reasoning_tokens: 0,
-    busy_ms: 1,
-    cost: 0,
-  }
-}

@@ -3,29 +3,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { openDatabase } from '../../../src/stores/database/open.ts'
-import type { UsageRow } from '../../../src/stores/database/tables.ts'
 import { writeBatch } from '../../../src/stores/usage/write.ts'
 import { sqliteUrl } from '../../teams/team-router.ts'
+import { usageRow } from '../usage-row.ts'
 
 const writes = 1_000
-
-function rowOf(index: number): UsageRow {
-  return {
-    period: 0,
-    client: `client-${index % 100}`,
-    client_key: '',
-    model: 'small',
-    target: 'small',
-    requests: 1,
-    errors: 0,
-    prompt_tokens: 1,
-    cached_tokens: 0,
-    completion_tokens: 1,
-    reasoning_tokens: 0,
-    busy_ms: 1,
-    cost: 0,
-  }
-}
 
 /** The median delay of the event loop in milliseconds while the work was done. */
 async function medianDelayMs(work: () => Promise<unknown>): Promise<number> {
@@ -40,13 +22,13 @@ test('1,000 usage writes to SQLite do not block the event loop, even while anoth
   const path = sqliteUrl(t).slice('sqlite:'.length)
   const { db, close } = await openDatabase({ kind: 'sqlite', path }, assert.ifError)
   t.after(() => close())
-  const also = async (): Promise<void> => undefined
+  const alsoWrite = async (): Promise<void> => undefined
   const write = (index: number) => {
-    const part = { rows: [rowOf(index)], lastUsed: {} }
+    const part = { rows: [usageRow({ client: `client-${index % 100}` })], lastUsed: {} }
     return writeBatch(
       db,
       { id: `batch-${index}`, part },
-      { now: 0, previous: undefined, also, onRejected: assert.fail },
+      { now: 0, previous: undefined, alsoWrite, onRejected: assert.fail },
     )
   }
   const idle = await medianDelayMs(() => new Promise((resolve) => setTimeout(resolve, 500)))

@@ -27,8 +27,8 @@ export function billingEdits({ bytes, scan }: Pick<PassthroughRequest, 'bytes' |
   return scan.members.flatMap(({ key, valueStart: start, valueEnd: end }) => {
     if (key !== 'system' || bytes.subarray(start, end).indexOf(name) === -1) return []
     const sent: unknown = JSON.parse(bytes.toString('utf8', start, end))
-    const kept = withoutHeader(sent)
-    return kept === sent ? [] : [{ start, end, text: JSON.stringify(kept) }]
+    const system = withoutHeader(sent)
+    return system === sent ? [] : [{ start, end, text: JSON.stringify(system) }]
   })
 }
 
@@ -36,13 +36,13 @@ export function billingEdits({ bytes, scan }: Pick<PassthroughRequest, 'bytes' |
 function withoutHeader(system: unknown): unknown {
   if (typeof system === 'string') return withoutBillingHeader(system)
   if (!Array.isArray(system)) return system
-  const blocks = system.map((block: unknown) => (isObject(block) ? cleaned(block) : block))
+  const blocks = system.map((block: unknown) => (isObject(block) ? blockWithoutHeader(block) : block))
   if (blocks.every((block, index) => block === system[index])) return system
   return blocks.filter((block) => block !== undefined)
 }
 
 /** Undefined for a block without other text: Anthropic's API rejects empty text. */
-function cleaned(block: JsonObject): JsonObject | undefined {
+function blockWithoutHeader(block: JsonObject): JsonObject | undefined {
   if (typeof block.text !== 'string') return block
   const text = withoutBillingHeader(block.text)
   if (text === block.text) return block

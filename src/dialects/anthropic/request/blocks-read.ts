@@ -8,8 +8,9 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../../sdk/errors.ts'
-import { cacheMark, markLast } from '../../shared/cache-marks.ts'
+import { readCacheControl, withCacheControlOnLast } from '../../shared/cache-control.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
+import { requiredText, textParts, unknownPartText } from '../../shared/message-parts.ts'
 
 /** Content of a user turn or tool result: a string or blocks. Throws `bad_request` for blocks that only Anthropic supports. */
 export function readContent(content: unknown, path: string, drop: ReportField): UserPart[] {
@@ -24,7 +25,7 @@ export function readContent(content: unknown, path: string, drop: ReportField): 
 }
 
 export function readUserBlock(block: JsonObject, path: string, drop: ReportField): UserPart[] {
-  return markLast(readParts(block, path, drop), cacheMark(block))
+  return withCacheControlOnLast(readParts(block, path, drop), readCacheControl(block))
 }
 
 function readParts(block: JsonObject, path: string, drop: ReportField): UserPart[] {
@@ -51,26 +52,10 @@ function readParts(block: JsonObject, path: string, drop: ReportField): UserPart
   }
 }
 
-/** A longer unknown block is considered data, not text. In UTF-16 code units. */
-const maxUnknownLength = 4_096
-
-/** New types of blocks appear every few months, and rejecting one would end the conversation for good. */
 function unknownText(block: JsonObject): string {
   if (typeof block.text === 'string') return block.text
   if (typeof block.content === 'string') return block.content
-  const json = JSON.stringify(block)
-  return json.length > maxUnknownLength ? `[${textOf(block.type) ?? 'content'}]` : json
-}
-
-/** Anthropic rejects empty text; other dialects do not need it. */
-export function textParts(text: string): TextPart[] {
-  return text === '' ? [] : [{ type: 'text', text }]
-}
-
-export function requiredText(value: unknown, path: string): string {
-  const text = textOf(value)
-  if (text === undefined) throw badRequest(`'${path}' must be a string`, path)
-  return text
+  return unknownPartText(block)
 }
 
 function readImage(source: unknown, path: string): ImagePart {
@@ -93,9 +78,9 @@ function readDocument(block: JsonObject, path: string, drop: ReportField): UserP
   const name = filledTextOf(block.title)
   switch (source.type) {
     case 'text':
-      return textParts(titled(block, requiredText(source.data, `${at}.data`)))
+      return textParts(withHeading(block, requiredText(source.data, `${at}.data`)))
     case 'content': {
-      const heading = titled(block, '')
+      const heading = withHeading(block, '')
       return [...textParts(heading), ...readContent(source.content, `${at}.content`, drop)]
     }
     case 'base64': {
@@ -115,13 +100,13 @@ function readDocument(block: JsonObject, path: string, drop: ReportField): UserP
 }
 
 /** The text of a document after its title and context. */
-function titled(block: JsonObject, text: string): string {
+function withHeading(block: JsonObject, text: string): string {
   return [filledTextOf(block.title), filledTextOf(block.context), text].filter(Boolean).join('\n\n')
 }
 
 /** A search result supplied by the client: its text and source. */
 function readSearchResult(block: JsonObject): TextPart[] {
-  const passages = objectsIn(block.content).map((each) => textOf(each.text))
+  const passages = objectsIn(block.content).map((passage) => textOf(passage.text))
   const lines = [filledTextOf(block.title), filledTextOf(block.source), ...passages].filter(Boolean)
   return textParts(lines.join('\n'))
 }

@@ -7,7 +7,7 @@ import type { ToolDefinition } from '../../../sdk/chat.ts'
  * tool" and "Computer use tool".
  */
 
-const text = { type: 'string' }
+const string = { type: 'string' }
 const integer = { type: 'integer' }
 const pair = { type: 'array', items: integer, minItems: 2, maxItems: 2 }
 
@@ -20,29 +20,29 @@ function objectSchema(properties: JsonObject, required: string[] = []): JsonObje
 }
 
 const editMembers = {
-  path: text,
-  file_text: text,
+  path: string,
+  file_text: string,
   view_range: pair,
-  old_str: text,
-  new_str: text,
+  old_str: string,
+  new_str: string,
   insert_line: integer,
-  insert_text: text,
+  insert_text: string,
 }
 
-interface Kind {
+interface ClientToolType {
   prefix: string
   name: string
   describe(tool: JsonObject): string
   parameters(type: string): JsonObject
 }
 
-const kinds: readonly Kind[] = [
+const clientToolTypes: readonly ClientToolType[] = [
   {
     prefix: 'bash_',
     name: 'bash',
     describe: () =>
       'Runs a command in a bash session that keeps its state. restart: true begins a new session.',
-    parameters: () => objectSchema({ command: text, restart: { type: 'boolean' } }),
+    parameters: () => objectSchema({ command: string, restart: { type: 'boolean' } }),
   },
   {
     prefix: 'text_editor_',
@@ -69,8 +69,8 @@ const kinds: readonly Kind[] = [
         {
           command: oneOf('view', 'create', 'str_replace', 'insert', 'delete', 'rename'),
           ...editMembers,
-          old_path: text,
-          new_path: text,
+          old_path: string,
+          new_path: string,
         },
         ['command'],
       ),
@@ -105,7 +105,7 @@ const kinds: readonly Kind[] = [
             'wait',
             'zoom',
           ),
-          text,
+          text: string,
           coordinate: pair,
           start_coordinate: pair,
           scroll_direction: oneOf('up', 'down', 'left', 'right'),
@@ -121,12 +121,12 @@ const kinds: readonly Kind[] = [
 /** The function that stands for a tool defined by Anthropic and run by the client; undefined for other tools. */
 export function clientToolOf(tool: JsonObject): ToolDefinition | undefined {
   const type = filledTextOf(tool.type) ?? ''
-  const kind = kinds.find(({ prefix }) => new RegExp(`^${prefix}\\d+$`).test(type))
+  const toolType = clientToolTypes.find(({ prefix }) => new RegExp(`^${prefix}\\d+$`).test(type))
   return (
-    kind && {
-      name: filledTextOf(tool.name) ?? kind.name,
-      description: kind.describe(tool),
-      parameters: kind.parameters(type),
+    toolType && {
+      name: filledTextOf(tool.name) ?? toolType.name,
+      description: toolType.describe(tool),
+      parameters: toolType.parameters(type),
     }
   )
 }

@@ -7,15 +7,16 @@ import type {
   ToolMessage,
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { cacheMark, markLast } from '../../shared/cache-marks.ts'
+import { readCacheControl, withCacheControlOnLast } from '../../shared/cache-control.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
+import { requiredText, textParts } from '../../shared/message-parts.ts'
 import { readSignedId } from '../../shared/signatures.ts'
 import { ConversationCalls } from '../../shared/tools/call-ids.ts'
 import { addParts } from '../../shared/tools/call-order.ts'
 import { mergedTurns } from '../../shared/tools/merged-turns.ts'
 import { historyArguments } from '../../shared/tools/tool-arguments.ts'
 import { withoutBillingHeader } from './billing-header.ts'
-import { readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
+import { readContent, readUserBlock } from './blocks-read.ts'
 
 /** The top-level `system`; empty if it has no content. */
 export function readSystem(system: unknown): SystemMessage[] {
@@ -23,7 +24,7 @@ export function readSystem(system: unknown): SystemMessage[] {
   const parts = blocks.flatMap((block) => {
     const text = textOf(block.text)
     if (text === undefined) return []
-    return markLast(textParts(withoutBillingHeader(text)), cacheMark(block))
+    return withCacheControlOnLast(textParts(withoutBillingHeader(text)), readCacheControl(block))
   })
   return parts.length === 0 ? [] : [{ role: 'system', developer: false, parts }]
 }
@@ -83,7 +84,10 @@ function readResult(
     role: 'tool',
     callId: call?.id ?? sentId,
     ...(call ? { name: call.name } : {}),
-    parts: markLast(readContent(block.content, `${path}.content`, drop), cacheMark(block)),
+    parts: withCacheControlOnLast(
+      readContent(block.content, `${path}.content`, drop),
+      readCacheControl(block),
+    ),
     ...(block.is_error === true ? { isError: true } : {}),
   }
 }
@@ -101,7 +105,10 @@ function readAssistant(
     const at = `${path}[${index}]`
     switch (block.type) {
       case 'text':
-        addParts(message, markLast(textParts(requiredText(block.text, `${at}.text`)), cacheMark(block)))
+        addParts(
+          message,
+          withCacheControlOnLast(textParts(requiredText(block.text, `${at}.text`)), readCacheControl(block)),
+        )
         break
       case 'thinking':
         thinking.push(block)
@@ -140,6 +147,6 @@ function readCall(block: JsonObject, path: string, calls: ConversationCalls, dro
     name,
     arguments: json,
     ...present({ signature }),
-    ...cacheMark(block),
+    ...readCacheControl(block),
   }
 }

@@ -12,9 +12,9 @@ import { badRequest, type RouterError } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
 import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
 import { pdfStart } from '../../shared/openai-file.ts'
-import { signatureOf } from '../../shared/signatures.ts'
+import { signatureFor } from '../../shared/signatures.ts'
 import { asUserText } from '../../shared/system-turns.ts'
-import { inOrder } from '../../shared/tools/call-order.ts'
+import { orderedPieces } from '../../shared/tools/call-order.ts'
 import { parseArguments } from '../../shared/tools/tool-arguments.ts'
 import { legalCallId, toWireName } from '../tool-identifiers.ts'
 
@@ -56,7 +56,7 @@ export function writeMessages(messages: readonly ChatMessage[], drop: Drop): Wri
       append(system, writeTexts(message.parts))
     } else addMessage(turns, message, `messages[${index}]`, drop)
   }
-  return { system, messages: finished(turns) }
+  return { system, messages: toMessages(turns) }
 }
 
 function addMessage(turns: Turn[], message: ChatMessage, path: string, drop: Drop): void {
@@ -112,7 +112,7 @@ function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Dro
 
 function addAssistant(turns: Turn[], message: AssistantMessage, path: string, drop: Drop): void {
   const { reasoning, toolCalls } = message
-  const signature = signatureOf('anthropic', message.reasoningSignature)
+  const signature = signatureFor('anthropic', message.reasoningSignature)
   if (reasoning !== '' && signature === undefined) {
     drop('messages.reasoning', 'Anthropic accepts only reasoning that it has signed')
   }
@@ -130,7 +130,7 @@ function addAssistant(turns: Turn[], message: AssistantMessage, path: string, dr
   })
   const content: JsonObject[] = [
     ...(signature === undefined ? [] : [{ type: 'thinking', thinking: reasoning, signature }]),
-    ...inOrder(message).flatMap((piece) =>
+    ...orderedPieces(message).flatMap((piece) =>
       piece.type === 'part' ? writeTexts([piece.part]) : calls.slice(piece.index, piece.index + 1),
     ),
   ]
@@ -143,7 +143,7 @@ function addAssistant(turns: Turn[], message: AssistantMessage, path: string, dr
   for (const { id } of calls) turn.calls.add(id)
 }
 
-function finished(turns: Turn[]): JsonObject[] {
+function toMessages(turns: Turn[]): JsonObject[] {
   const last = turns.at(-1)
   if (last?.role === 'assistant' && last.calls.size > 0) userTurn(turns)
   else trimPrefill(last)
@@ -185,7 +185,7 @@ function writePart(part: UserPart, path: string, drop: Drop): JsonObject[] {
     case 'file':
       return [{ ...writeFile(part, path), ...present({ cache_control: part.cacheControl }) }]
     case 'audio':
-      throw refused(path, 'does not accept audio')
+      throw unsupported(path, 'does not accept audio')
   }
 }
 
@@ -202,11 +202,11 @@ function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): Js
   }
   if (source.kind === 'url') {
     if (source.url.startsWith('https://')) return { type: 'image', source: { type: 'url', url: source.url } }
-    throw refused(path, 'fetches images from https URLs only; send the image as a base64 data URL')
+    throw unsupported(path, 'fetches images from https URLs only; send the image as a base64 data URL')
   }
   // Media types from clients are often wrong, and Anthropic rejects a wrong one.
   const mediaType = imageTypeOf(source.data)
-  if (mediaType === undefined) throw refused(path, 'accepts JPEG, PNG, GIF and WebP images only')
+  if (mediaType === undefined) throw unsupported(path, 'accepts JPEG, PNG, GIF and WebP images only')
   return { type: 'image', source: { type: 'base64', media_type: mediaType, data: source.data } }
 }
 
@@ -214,7 +214,7 @@ function writeFile(part: { data?: string; url?: string; name?: string }, path: s
   if (part.url !== undefined && part.data === undefined) {
     return { type: 'document', source: { type: 'url', url: part.url }, ...present({ title: part.name }) }
   }
-  if (part.data === undefined) throw refused(path, 'does not support file ids; send the data of the file')
+  if (part.data === undefined) throw unsupported(path, 'does not support file ids; send the data of the file')
   const inline = readDataUrl(part.data)
   const data = inline?.data ?? part.data
   const title = present({ title: part.name })
@@ -225,9 +225,9 @@ function writeFile(part: { data?: string; url?: string; name?: string }, path: s
     const text = Buffer.from(data, 'base64').toString('utf8')
     return { type: 'document', source: { type: 'text', media_type: 'text/plain', data: text }, ...title }
   }
-  throw refused(path, 'accepts PDF and plain text files only')
+  throw unsupported(path, 'accepts PDF and plain text files only')
 }
 
-function refused(path: string, why: string): RouterError {
+function unsupported(path: string, why: string): RouterError {
   return badRequest(`'${path}': the upstream of this model ${why}`, path)
 }

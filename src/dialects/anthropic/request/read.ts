@@ -77,10 +77,10 @@ function readReasoning(body: JsonObject): Pick<ChatRequest, 'reasoningEffort' | 
 function readEffort(config: unknown): ReasoningEffort | undefined {
   const effort = isObject(config) ? (config.effort ?? undefined) : undefined
   if (effort === undefined) return undefined
-  const known = efforts.find((each) => each === effort)
-  if (!known)
+  const level = efforts.find((level) => level === effort)
+  if (!level)
     throw badRequest(`'output_config.effort' must be one of ${efforts.join(', ')}`, 'output_config.effort')
-  return known
+  return level
 }
 
 function readFormat(body: JsonObject): ResponseFormat | undefined {

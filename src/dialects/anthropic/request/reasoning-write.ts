@@ -1,8 +1,8 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ReasoningEffort } from '../../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
-import { effortOn } from '../../shared/reasoning.ts'
-import { signatureOf } from '../../shared/signatures.ts'
+import { supportedEffort } from '../../shared/reasoning.ts'
+import { signatureFor } from '../../shared/signatures.ts'
 
 export interface WrittenReasoning {
   /** The member `thinking`; undefined for the server's default. */
@@ -15,7 +15,7 @@ export interface WrittenReasoning {
   isThinking: boolean
 }
 
-const off: WrittenReasoning = { thinking: undefined, effort: undefined, budget: 0, isThinking: false }
+const noReasoning: WrittenReasoning = { thinking: undefined, effort: undefined, budget: 0, isThinking: false }
 
 /** Source: Anthropic API reference, "Extended thinking". */
 const minBudgetTokens = 1_024
@@ -24,17 +24,17 @@ const minBudgetTokens = 1_024
 export function writeReasoning(request: ChatRequest, options: WriteRequestOptions): WrittenReasoning {
   const { reasoningEffort: effort, reasoningBudget: requested } = request
   const { thinking } = options.profile ?? {}
-  if (effort === undefined && requested === undefined) return off
+  if (effort === undefined && requested === undefined) return noReasoning
   if (thinking === 'none') {
     if (effort !== 'none') options.drop('reasoning_effort', 'the model does not support thinking')
-    return off
+    return noReasoning
   }
   if (thinking === 'adaptive' || thinking === 'always') return writeAdaptive(request, thinking, options)
-  if (effort === 'none') return { ...off, thinking: { type: 'disabled' } }
+  if (effort === 'none') return { ...noReasoning, thinking: { type: 'disabled' } }
   const obstacle = obstacleToThinking(request) ?? obstacleToBudget(request.messages)
   if (obstacle !== undefined) {
     options.drop('reasoning_effort', obstacle)
-    return off
+    return noReasoning
   }
   if (thinking === undefined && requested === undefined && (effort === 'xhigh' || effort === 'max')) {
     return { thinking: { type: 'adaptive' }, effort, budget: 0, isThinking: true }
@@ -53,15 +53,16 @@ function writeAdaptive(
   { flavour, drop }: WriteRequestOptions,
 ): WrittenReasoning {
   const { reasoningEffort, reasoningBudget } = request
-  if (reasoningEffort === 'none' && thinking === 'adaptive') return { ...off, thinking: { type: 'disabled' } }
-  const wanted = reasoningEffort ?? effortOfBudget(reasoningBudget ?? 0)
-  const { level, why } = wanted === 'on' ? { level: undefined } : effortOn(flavour, wanted)
+  if (reasoningEffort === 'none' && thinking === 'adaptive')
+    return { ...noReasoning, thinking: { type: 'disabled' } }
+  const requested = reasoningEffort ?? effortOfBudget(reasoningBudget ?? 0)
+  const { level, why } = requested === 'on' ? { level: undefined } : supportedEffort(flavour, requested)
   if (why !== undefined) drop('reasoning_effort', why)
   const obstacle = thinking === 'adaptive' ? obstacleToThinking(request) : undefined
   if (obstacle === undefined)
     return { thinking: { type: 'adaptive' }, effort: level, budget: 0, isThinking: true }
   drop('reasoning_effort', obstacle)
-  return { ...off, effort: level }
+  return { ...noReasoning, effort: level }
 }
 
 /** The level of a budget in tokens; {@link budgetOf} returns budgets of the same level. */
@@ -100,7 +101,7 @@ function obstacleToThinking({ tools, toolChoice }: ChatRequest): string | undefi
 /** The same for a budget. Source: Anthropic, "Extended thinking", "Preserving thinking blocks" and "Prefill". */
 function obstacleToBudget(messages: readonly ChatMessage[]): string | undefined {
   if (isPrefilled(messages)) return 'Anthropic does not support thinking with a prefilled assistant turn'
-  return isUnprovenToolLoop(messages)
+  return isUnsignedToolLoop(messages)
     ? 'after a tool call, Anthropic continues thinking only with reasoning that it has signed'
     : undefined
 }
@@ -114,11 +115,11 @@ function isPrefilled(messages: readonly ChatMessage[]): boolean {
  * If the assistant's last turn has calls, it must begin with thinking that Anthropic has signed, because what follows the
  * results belongs to the same turn.
  */
-function isUnprovenToolLoop(messages: readonly ChatMessage[]): boolean {
+function isUnsignedToolLoop(messages: readonly ChatMessage[]): boolean {
   const last = messages.findLastIndex((message) => message.role === 'assistant')
   // Consecutive messages of the assistant are one turn.
   const first = messages.findLastIndex((message, index) => index < last && message.role !== 'assistant') + 1
   const turn = messages.slice(first, last + 1).filter((message) => message.role === 'assistant')
   const hasCalls = turn.some((message) => message.toolCalls.length > 0)
-  return hasCalls && !signatureOf('anthropic', turn[0]?.reasoningSignature)
+  return hasCalls && !signatureFor('anthropic', turn[0]?.reasoningSignature)
 }

@@ -6,6 +6,7 @@ import {
   isAbsent,
   type SamplingTable,
   type SamplingVeto,
+  singleChoice,
 } from '../../shared/sampling.ts'
 import { maxTokensWithBudget } from './reasoning-write.ts'
 
@@ -34,17 +35,14 @@ export const sampling = {
     write: (texts) => (texts.length > 0 ? texts : undefined),
   },
   logitBias: { dropped: absent, unless: (biases) => Object.keys(biases).length === 0 },
-  logprobs: { dropped: absent, unless: (asked) => !asked },
+  logprobs: { dropped: absent, unless: (enabled) => !enabled },
   topLogprobs: { partOf: 'logprobs' },
-  n: {
-    refused: 'The upstream of this model returns one choice per request; n must be 1',
-    unless: (answers) => answers <= 1,
-  },
+  n: singleChoice,
 } as const satisfies SamplingTable
 
 function withoutBlanks(texts: string[]): string[] {
-  const kept = texts.filter((text) => text.trim() !== '')
-  return kept.length < texts.length ? kept : texts
+  const nonBlank = texts.filter((text) => text.trim() !== '')
+  return nonBlank.length < texts.length ? nonBlank : texts
 }
 
 const withThinking = 'Anthropic does not allow it together with thinking'
@@ -82,14 +80,14 @@ const foreignMembers: ReadonlySet<string> = new Set([
 
 /** The operator's defaults for members missing in the body; always includes `max_tokens`. */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
-  const veto = thinks(body) ? { veto: thinkingVeto } : {}
+  const veto = hasThinking(body) ? { veto: thinkingVeto } : {}
   const translated = translateDefaults(sampling, body, defaults, { flavour, ...veto })
   const others = Object.entries(translated.others).filter(([name]) => !foreignMembers.has(name))
   const members = fillMissing(body, { ...translated.sampling, ...Object.fromEntries(others) })
   return { ...members, ...limitFor(body, members.max_tokens) }
 }
 
-function thinks({ thinking }: JsonObject): boolean {
+function hasThinking({ thinking }: JsonObject): boolean {
   return isObject(thinking) && thinking.type !== 'disabled'
 }
 
@@ -99,7 +97,7 @@ function limitFor(body: JsonObject, configured: unknown): JsonObject {
   const budget = isObject(body.thinking) ? (numberOf(body.thinking.budget_tokens) ?? 0) : 0
   const limit = numberOf(configured) ?? 0
   if (limit >= 1) return { max_tokens: maxTokensWithBudget(budget, limit) }
-  const known = claudeMaxTokens(body.model)
-  if (known !== undefined) return { max_tokens: Math.max(known, budget + defaultMaxTokens) }
-  return { max_tokens: budget + (thinks(body) ? thinkingMaxTokens : defaultMaxTokens) }
+  const modelLimit = claudeMaxTokens(body.model)
+  if (modelLimit !== undefined) return { max_tokens: Math.max(modelLimit, budget + defaultMaxTokens) }
+  return { max_tokens: budget + (hasThinking(body) ? thinkingMaxTokens : defaultMaxTokens) }
 }

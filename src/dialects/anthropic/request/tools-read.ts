@@ -8,7 +8,7 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { cacheMark } from '../../shared/cache-marks.ts'
+import { readCacheControl } from '../../shared/cache-control.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
 import { callableTools, declaredTool } from '../../shared/tools/declared-tools.ts'
 import { clientToolOf } from './client-tools.ts'
@@ -57,7 +57,7 @@ function readTool(tool: JsonObject, path: string): ToolDefinition {
       parameters: isObject(tool.input_schema) ? tool.input_schema : undefined,
       strict: typeof tool.strict === 'boolean' ? tool.strict : undefined,
     }),
-    ...cacheMark(tool),
+    ...readCacheControl(tool),
   }
 }
 
@@ -81,16 +81,16 @@ function readChoice(
       return { toolChoice: 'required', ...parallel }
     case 'tool':
     case 'function': {
-      const called = isObject(choice.function) ? choice.function : choice
-      const isOffered = tools.some((tool) => tool.name === called.name)
-      if (!isOffered && declared.some((tool) => tool.name === called.name)) {
+      const named = isObject(choice.function) ? choice.function : choice
+      const isOffered = tools.some((tool) => tool.name === named.name)
+      if (!isOffered && declared.some((tool) => tool.name === named.name)) {
         throw badRequest(
-          `The tool '${textOf(called.name) ?? ''}' is not supported, so it cannot be chosen`,
+          `The tool '${textOf(named.name) ?? ''}' is not supported, so it cannot be chosen`,
           'tool_choice.name',
           'unsupported_value',
         )
       }
-      const { name } = declaredTool(tools, called.name, 'tool_choice.name')
+      const { name } = declaredTool(tools, named.name, 'tool_choice.name')
       return { toolChoice: { name }, ...parallel }
     }
     default:

@@ -2,7 +2,7 @@ import { parseCarried } from '../../../lib/json/exact.ts'
 import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { Edit } from '../../../lib/json/splice.ts'
 import type { PassthroughRequest } from '../../../sdk/dialect.ts'
-import { foreignMark, signatureOf } from '../../shared/signatures.ts'
+import { foreignPrefix, signatureFor } from '../../shared/signatures.ts'
 
 export const unsignedNotice =
   'reasoning without a signature of Anthropic was removed because Anthropic rejects it'
@@ -16,16 +16,19 @@ export function unsignedThinkingEdits({ bytes, scan }: Pick<PassthroughRequest, 
     if (key !== 'messages' || !mayHaveUnsigned(bytes.subarray(start, end))) return []
     const sent = parseCarried(bytes.toString('utf8', start, end))
     if (!Array.isArray(sent) || !sent.some(hasUnsigned)) return []
-    return [{ start, end, text: JSON.stringify(sent.flatMap(cleaned)) }]
+    return [{ start, end, text: JSON.stringify(sent.flatMap(withoutUnsigned)) }]
   })
 }
 
 /** Avoids parsing the messages of most requests. */
 function mayHaveUnsigned(messages: Buffer): boolean {
-  return written.some((each) => messages.indexOf(each) !== -1)
+  return unsignedPatterns.some((pattern) => messages.indexOf(pattern) !== -1)
 }
 
-const written = ['"', foreignMark].flatMap((begin) => [`"signature":"${begin}`, `"signature": "${begin}`])
+const unsignedPatterns = ['"', foreignPrefix].flatMap((begin) => [
+  `"signature":"${begin}`,
+  `"signature": "${begin}`,
+])
 
 function contentOf(message: unknown): unknown[] {
   return isObject(message) && Array.isArray(message.content) ? message.content : []
@@ -36,7 +39,7 @@ function isUnsigned(block: unknown): boolean {
 }
 
 function isForeign(signature: unknown): boolean {
-  return typeof signature === 'string' && !signatureOf('anthropic', signature)
+  return typeof signature === 'string' && !signatureFor('anthropic', signature)
 }
 
 function hasUnsigned(message: unknown): boolean {
@@ -44,7 +47,7 @@ function hasUnsigned(message: unknown): boolean {
 }
 
 /** A turn without remaining content is removed, because empty turns are errors too. */
-function cleaned(message: unknown): JsonObject[] {
+function withoutUnsigned(message: unknown): JsonObject[] {
   if (!isObject(message)) return []
   if (!hasUnsigned(message)) return [message]
   const content = contentOf(message).filter((block) => !isUnsigned(block))

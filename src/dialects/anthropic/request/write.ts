@@ -2,7 +2,7 @@ import { isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { promptOptionsOn, reportFormatDescription, writeOwnExtras } from '../../shared/prompt-options.ts'
+import { reportFormatDescription, supportedPromptOptions, writeExtras } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { reportSignatures } from '../../shared/signatures.ts'
 import { writeMessages } from './messages-write.ts'
@@ -19,7 +19,7 @@ import { writeTools } from './tools-write.ts'
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   reportSignatures(request, drop)
-  promptOptionsOn({}, request, drop)
+  supportedPromptOptions({}, request, drop)
   reportFormatDescription(request, drop)
   const { system, messages } = writeMessages(request.messages, drop)
   const { thinking, effort, budget, isThinking } = writeReasoning(request, options)
@@ -46,12 +46,12 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
       output_config: Object.keys(config).length > 0 ? config : undefined,
       metadata: request.user === undefined ? undefined : { user_id: request.user },
     }),
-    ...writeOwnExtras(request.extras, { ownMembers, drop, why: 'Anthropic has no such field' }),
+    ...writeExtras(request.extras, { members: anthropicMembers, drop, why: 'Anthropic has no such field' }),
   }
 }
 
 /** Anthropic's own members, none of which has a different meaning in another dialect. */
-const ownMembers: ReadonlySet<string> = new Set([
+const anthropicMembers: ReadonlySet<string> = new Set([
   'cache_control',
   'container',
   'context_management',
@@ -80,27 +80,37 @@ function writeFormat(format: ResponseFormat | undefined, drop: Drop): WrittenFor
         instruction: 'Answer with one valid JSON object and nothing else: no other text, no code fence.',
       }
     case 'schema':
-      return { format: { type: 'json_schema', schema: closed(format.schema) }, instruction: undefined }
+      return {
+        format: { type: 'json_schema', schema: withClosedObjects(format.schema) },
+        instruction: undefined,
+      }
   }
 }
 
 /** Anthropic requires `additionalProperties: false` on objects; a schema that sets it differently is unchanged. */
-function closed(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(closed)
+function withClosedObjects(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withClosedObjects)
   if (!isObject(schema)) return schema
   const members = Object.entries(schema).map(([name, value]): [string, unknown] => {
-    if (namesSchemas.has(name)) return [name, isObject(value) ? mapped(value) : value]
-    return [name, holdsSchemas.has(name) ? closed(value) : value]
+    if (schemaMapKeywords.has(name)) return [name, isObject(value) ? closedByName(value) : value]
+    return [name, schemaKeywords.has(name) ? withClosedObjects(value) : value]
   })
   const open = schema.type === 'object' && schema.additionalProperties === undefined
   return { ...Object.fromEntries(members), ...(open ? { additionalProperties: false } : {}) }
 }
 
-function mapped(schemas: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(schemas).map(([name, value]) => [name, closed(value)]))
+function closedByName(schemas: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(schemas).map(([name, value]) => [name, withClosedObjects(value)]))
 }
 
 /** Keywords of JSON Schema whose value is a schema or a list of schemas. */
-const holdsSchemas: ReadonlySet<string> = new Set(['items', 'prefixItems', 'anyOf', 'oneOf', 'allOf', 'not'])
+const schemaKeywords: ReadonlySet<string> = new Set([
+  'items',
+  'prefixItems',
+  'anyOf',
+  'oneOf',
+  'allOf',
+  'not',
+])
 /** Keywords whose value is an object of schemas by name. */
-const namesSchemas: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions'])
+const schemaMapKeywords: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions'])

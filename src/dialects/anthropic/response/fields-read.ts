@@ -1,5 +1,5 @@
-import { filledTextOf, isObject, type JsonObject, tokensOf } from '../../../lib/json/read.ts'
-import type { Usage } from '../../../sdk/chat.ts'
+import { filledTextOf, isObject, type JsonObject, present, tokensOf } from '../../../lib/json/read.ts'
+import type { Citation, Usage } from '../../../sdk/chat.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
 
 export interface Finish extends ReadReason {
@@ -14,7 +14,7 @@ export function readFinish(message: JsonObject, calledTools: boolean): Finish {
   return { reason: 'stop', stopSequence }
 }
 
-/** The model's reason for a refusal, if given. */
+/** The model's explanation of a refusal, if any. */
 export function readRefusal(message: JsonObject): string | undefined {
   if (message.stop_reason !== 'refusal' || !isObject(message.stop_details)) return undefined
   return filledTextOf(message.stop_details.explanation)
@@ -35,8 +35,8 @@ export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
   const output = tokensOf(usage.output_tokens)
   if (input === undefined && output === undefined) return before
   const details = usage.output_tokens_details
-  const cached = higher(tokensOf(usage.cache_read_input_tokens), before?.cachedTokens)
-  const written = higher(tokensOf(usage.cache_creation_input_tokens), before?.cacheWriteTokens)
+  const cached = maxDefined(tokensOf(usage.cache_read_input_tokens), before?.cachedTokens)
+  const written = maxDefined(tokensOf(usage.cache_creation_input_tokens), before?.cacheWriteTokens)
   const thinking = isObject(details) ? tokensOf(details.thinking_tokens) : undefined
   const reasoningTokens = thinking ?? before?.reasoningTokens
   const prompt = input === undefined ? 0 : input + (cached ?? 0) + (written ?? 0)
@@ -49,6 +49,20 @@ export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
   }
 }
 
-function higher(one: number | undefined, other: number | undefined): number | undefined {
+function maxDefined(one: number | undefined, other: number | undefined): number | undefined {
   return one === undefined ? other : Math.max(one, other ?? 0)
+}
+
+/**
+ * Reads a citation of a text block; its range is that of the block. Documents of the request have no address. Source: Anthropic
+ * API reference, "Create a message", `TextCitation`.
+ */
+export function readCitation(citation: unknown): Citation | undefined {
+  if (!isObject(citation)) return undefined
+  const source = filledTextOf(citation.source)
+  return present({
+    url: filledTextOf(citation.url) ?? (/^https?:/.test(source ?? '') ? source : undefined),
+    title: filledTextOf(citation.title) ?? filledTextOf(citation.document_title),
+    quote: filledTextOf(citation.cited_text),
+  })
 }

@@ -26,7 +26,7 @@ export interface WrittenEnd {
   reason: FinishReason
   stopSequence: string | undefined
   calledTools: boolean
-  refused: boolean
+  isRefusal: boolean
 }
 
 /** How a message ended. Source: Anthropic API reference, `stop_reason`. */
@@ -39,11 +39,11 @@ export function writeStop(end: WrittenEnd): JsonObject {
   }
 }
 
-function stopReasonOf({ reason, stopSequence, calledTools, refused }: WrittenEnd): string {
+function stopReasonOf({ reason, stopSequence, calledTools, isRefusal }: WrittenEnd): string {
   if (reason === 'length') return 'max_tokens'
   if (reason === 'content_filter') return 'refusal'
   if (reason === 'tool_calls' || calledTools) return 'tool_use'
-  if (refused) return 'refusal'
+  if (isRefusal) return 'refusal'
   return stopSequence === undefined ? 'end_turn' : 'stop_sequence'
 }
 

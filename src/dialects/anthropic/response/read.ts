@@ -9,21 +9,20 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, Citation, ToolCall } from '../../../sdk/chat.ts'
 import { addText } from '../../../sdk/choice-pieces.ts'
-import { failedBy } from '../../shared/finish-reasons.ts'
+import { abortError } from '../../shared/finish-reasons.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, unreadable } from '../../shared/upstream-error.ts'
 import { reportedError } from '../errors.ts'
 import { fromWireName, randomCallId } from '../tool-identifiers.ts'
-import { readCitation } from './citations-read.ts'
-import { readFinish, readRefusal, readUsage } from './fields-read.ts'
+import { readCitation, readFinish, readRefusal, readUsage } from './fields-read.ts'
 
 /** Checks that this is a `message`, whatever its content. Throws `upstream_error` if it is not, or reports an error. */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
   if (!isObject(body)) throw unreadable('not an object')
   if (!Array.isArray(body.content) && body.type !== 'message') throw unreadable('no content')
-  const failed = failedBy(body.stop_reason)
+  const failed = abortError(body.stop_reason)
   if (failed) throw failed
 }
 

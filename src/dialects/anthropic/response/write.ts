@@ -3,7 +3,7 @@ import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
 import { type ChoicePiece, piecesOf } from '../../../sdk/choice-pieces.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { dropOutput } from '../../shared/dropped-output.ts'
-import { signedId } from '../../shared/signatures.ts'
+import { writeSignedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { estimatedUsage } from '../token-estimate.ts'
@@ -20,7 +20,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
     reason: choice.finishReason,
     stopSequence: choice.stopSequence,
     calledTools: choice.toolCalls.length > 0,
-    refused: choice.refusal !== undefined,
+    isRefusal: choice.refusal !== undefined,
   }
   return {
     ...messageHead(answerId(response.id, context.id), context.model),
@@ -55,5 +55,5 @@ function writePiece(piece: ChoicePiece): JsonObject[] {
 
 function writeCall(call: ToolCall): JsonObject {
   const { name, arguments: json } = call
-  return { type: 'tool_use', id: legalCallId(signedId(call)), name, input: argumentObject(json) }
+  return { type: 'tool_use', id: legalCallId(writeSignedId(call)), name, input: argumentObject(json) }
 }

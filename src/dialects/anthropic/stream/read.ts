@@ -1,4 +1,3 @@
-import { type SseEvent, SseReader } from '../../../lib/bytes/sse.ts'
 import {
   filledTextOf,
   isObject,
@@ -7,19 +6,22 @@ import {
   objectsIn,
   textOf,
 } from '../../../lib/json/read.ts'
-import type { ChatEvent, Citation, Usage } from '../../../sdk/chat.ts'
+import type { Citation, Usage } from '../../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../../sdk/errors.ts'
-import { failedBy } from '../../shared/finish-reasons.ts'
+import { abortError } from '../../shared/finish-reasons.ts'
+import {
+  createSseStreamReader,
+  type Emit,
+  type SseStreamState,
+  type StreamOutcome,
+} from '../../shared/sse-stream-reader.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { argumentText } from '../../shared/tools/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { parseEvent } from '../passthrough.ts'
-import { readCitation } from '../response/citations-read.ts'
-import { readCounts, readFinish, readRefusal } from '../response/fields-read.ts'
+import { readCitation, readCounts, readFinish, readRefusal } from '../response/fields-read.ts'
 import { fromWireName, randomCallId } from '../tool-identifiers.ts'
-
-type Emit = (event: ChatEvent) => void
 
 interface OpenCall {
   call: number
@@ -30,11 +32,11 @@ interface OpenCall {
 
 /** Reads a streamed message. Format: Anthropic API reference, "Streaming Messages". */
 export function createReader(newCallId: () => string = randomCallId): ChatStreamReader {
-  return new StreamReader(newCallId)
+  return createSseStreamReader(new AnthropicStreamState(newCallId))
 }
 
-class StreamReader implements ChatStreamReader {
-  readonly #events = new SseReader()
+class AnthropicStreamState implements SseStreamState {
+  readonly parse = parseEvent
   readonly #ids: AnswerCallIds
   /** Open blocks by index. Only those of calls have state. */
   readonly #blocks = new Map<number, OpenCall | 'other'>()
@@ -52,7 +54,6 @@ class StreamReader implements ChatStreamReader {
   #calls = 0
   #started = false
   #hasContent = false
-  #over = false
   #usage: Usage | undefined
   /** The `delta` of `message_delta`, once it names a reason. */
   #stop: JsonObject | undefined
@@ -61,32 +62,11 @@ class StreamReader implements ChatStreamReader {
     this.#ids = new AnswerCallIds(newCallId)
   }
 
-  push(chunk: Uint8Array, emit: Emit): void {
-    if (this.#over) return
-    try {
-      this.#events.push(chunk, (event) => this.#event(event, emit, false))
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      this.#fail(unreadable('line too long'), emit)
-    }
+  onClose(): StreamOutcome {
+    return streamTruncated()
   }
 
-  end(emit: Emit): void {
-    if (this.#over) return
-    this.#events.end((event) => this.#event(event, emit, true))
-    this.#fail(streamTruncated(), emit)
-  }
-
-  /** `cutOff`: the event is the unterminated rest of the stream, where broken JSON means that it was truncated. */
-  #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
-    if (this.#over) return
-    const event = parseEvent(sent)
-    if (event.type === 'nothing' || event.type === 'done' || (event.type === 'broken' && cutOff)) return
-    const error = event.type === 'data' ? this.#data(event.data, emit) : event.error
-    if (error) this.#fail(error, emit)
-  }
-
-  #data(data: JsonObject, emit: Emit): RouterError | undefined {
+  onData({ data }: { data: JsonObject }, emit: Emit): StreamOutcome {
     const index = numberOf(data.index) ?? 0
     switch (data.type) {
       case 'message_start':
@@ -102,7 +82,7 @@ class StreamReader implements ChatStreamReader {
         return undefined
       case 'message_delta':
         this.#messageDelta(data, emit)
-        return failedBy(this.#stop?.stop_reason)
+        return abortError(this.#stop?.stop_reason)
       case 'message_stop':
         return this.#finish(emit)
       default:
@@ -242,20 +222,12 @@ class StreamReader implements ChatStreamReader {
     if (refusal !== undefined) emit({ type: 'refusal-delta', choice: 0, text: refusal })
   }
 
-  #finish(emit: Emit): RouterError | undefined {
+  #finish(emit: Emit): StreamOutcome {
     if (!this.#stop && !this.#hasContent) return streamTruncated()
     for (const index of [...this.#blocks.keys()]) this.#blockStop(index, emit)
     this.#emitSignature(emit)
-    this.#over = true
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
     emit({ type: 'finish', choice: 0, ...readFinish(this.#stop ?? {}, this.#calls > 0) })
-    emit({ type: 'end' })
-    return undefined
-  }
-
-  #fail(error: RouterError, emit: Emit): void {
-    if (this.#over) return
-    this.#over = true
-    emit({ type: 'error', error })
+    return 'complete'
   }
 }

@@ -3,7 +3,7 @@ import { Queue } from '../../../lib/queue.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
 import { dropEvent } from '../../shared/dropped-output.ts'
-import { signedId } from '../../shared/signatures.ts'
+import { writeSignedId } from '../../shared/signatures.ts'
 import { writeStreamError } from '../errors.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from '../response/fields-write.ts'
 import { estimatedUsage } from '../token-estimate.ts'
@@ -33,7 +33,7 @@ class StreamWriter implements ChatStreamWriter {
   /** The blocks that are not yet closed, in order; only the first one has been started on the wire. */
   readonly #blocks = new Queue<Block>()
   /** The open blocks of calls, by the number of the call. */
-  readonly #ofCall = new Map<number, Block>()
+  readonly #callBlocks = new Map<number, Block>()
   #index = 0
   #started = false
   #over = false
@@ -43,7 +43,7 @@ class StreamWriter implements ChatStreamWriter {
   #reason: FinishReason = 'stop'
   #stopSequence: string | undefined
   #calledTools = false
-  #refused = false
+  #isRefusal = false
   /** White space without following text: before a tool call it would be a blank text, an error in later turns. */
   #blank = ''
 
@@ -61,7 +61,7 @@ class StreamWriter implements ChatStreamWriter {
       case 'text-delta':
         return this.#text(event.text)
       case 'refusal-delta':
-        this.#refused = true
+        this.#isRefusal = true
         return this.#text(event.text)
       case 'reasoning-delta':
         return this.#thinking(event.text, event.signature)
@@ -70,7 +70,7 @@ class StreamWriter implements ChatStreamWriter {
         dropEvent(this.#context, event)
         return ''
       case 'tool-call-start':
-        return this.#callStart(event.call, signedId(event), event.name)
+        return this.#callStart(event.call, writeSignedId(event), event.name)
       case 'tool-call-delta':
         return this.#callDelta(event.call, event.arguments)
       case 'block-end':
@@ -115,12 +115,12 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   #callDelta(call: number, json: string): string {
-    const block = this.#ofCall.get(call)
+    const block = this.#callBlocks.get(call)
     return block && json !== '' ? this.#add({ type: 'input_json_delta', partial_json: json }, block) : ''
   }
 
   #callEnd(call: number): string {
-    const block = this.#ofCall.get(call)
+    const block = this.#callBlocks.get(call)
     if (block) block.complete = true
     return this.#advance()
   }
@@ -137,7 +137,7 @@ class StreamWriter implements ChatStreamWriter {
     const started = this.#start()
     const block: Block = { kind, call, head, waiting: [], complete: false }
     this.#blocks.push(block)
-    if (call !== undefined) this.#ofCall.set(call, block)
+    if (call !== undefined) this.#callBlocks.set(call, block)
     return started + (this.#blocks.length === 1 ? this.#open() : this.#advance())
   }
 
@@ -153,7 +153,7 @@ class StreamWriter implements ChatStreamWriter {
     for (let first = this.#blocks.first; first?.complete; first = this.#blocks.first) {
       out += eventText({ type: 'content_block_stop', index: this.#index++ })
       this.#blocks.shift()
-      if (first.call !== undefined) this.#ofCall.delete(first.call)
+      if (first.call !== undefined) this.#callBlocks.delete(first.call)
       out += this.#open()
     }
     return out
@@ -203,7 +203,7 @@ class StreamWriter implements ChatStreamWriter {
       reason: this.#reason,
       stopSequence: this.#stopSequence,
       calledTools: this.#calledTools,
-      refused: this.#refused,
+      isRefusal: this.#isRefusal,
     })
     const usage = writeCounts(this.#usage ?? this.#estimate())
     return (

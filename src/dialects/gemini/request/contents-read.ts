@@ -15,14 +15,15 @@ import type {
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
-import { signedBy } from '../../shared/signatures.ts'
+import { textParts } from '../../shared/message-parts.ts'
+import { tagSignature } from '../../shared/signatures.ts'
 import { ConversationCalls } from '../../shared/tools/call-ids.ts'
 import { addParts } from '../../shared/tools/call-order.ts'
 import { mergedTurns } from '../../shared/tools/merged-turns.ts'
 import { argumentText, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
-import { readCarried } from '../signatures.ts'
-import { readUserPart, textParts } from './parts-read.ts'
+import { unwrapForeignThoughts } from '../signatures.ts'
+import { readUserPart } from './parts-read.ts'
 
 /** Reads `systemInstruction`: a content, whose role is ignored, or a string, which some clients send. */
 export function readSystem(instruction: unknown): SystemMessage[] {
@@ -102,13 +103,13 @@ class ContentsReader {
       (sentId === undefined ? undefined : this.#calls.answerById(sentId)) ??
       (name === undefined ? undefined : this.#calls.answerByName(name))
     const id = call?.id ?? sentId ?? name ?? ''
-    const known = call?.name ?? name
+    const callName = call?.name ?? name
     const media = listIn(response, 'parts').flatMap((part) => readUserPart(part, this.#drop))
     const { text, isError } = readResult(response.response)
     return {
       role: 'tool',
       callId: id,
-      ...(known === undefined ? {} : { name: known }),
+      ...(callName === undefined ? {} : { name: callName }),
       parts: [...textParts(text), ...media],
       ...(isError ? { isError } : {}),
     }
@@ -116,11 +117,11 @@ class ContentsReader {
 
   #assistant(parts: readonly JsonObject[], path: string): AssistantMessage {
     const message: AssistantMessage = { role: 'assistant', parts: [], reasoning: '', toolCalls: [] }
-    let carried: ReturnType<typeof readCarried>
+    let foreignThoughts: ReturnType<typeof unwrapForeignThoughts>
     for (const [index, part] of parts.entries()) {
       const sent = filledTextOf(memberOf(part, 'thoughtSignature'))
-      const fromOtherVendor = sent === undefined ? undefined : readCarried(sent)
-      carried ??= fromOtherVendor
+      const fromOtherVendor = sent === undefined ? undefined : unwrapForeignThoughts(sent)
+      foreignThoughts ??= fromOtherVendor
       const signature = fromOtherVendor ? undefined : sent
       const call = objectIn(part, 'functionCall')
       const text = textOf(part.text)
@@ -128,9 +129,9 @@ class ContentsReader {
       else if (text === undefined) this.#drop(`contents.${Object.keys(part)[0] ?? 'parts'}`)
       else if (part.thought === true) message.reasoning += text
       else addParts(message, textParts(text))
-      if (!call && signature !== undefined) message.reasoningSignature = signedBy('gemini', signature)
+      if (!call && signature !== undefined) message.reasoningSignature = tagSignature('gemini', signature)
     }
-    return { ...message, ...carried }
+    return { ...message, ...foreignThoughts }
   }
 
   #call(

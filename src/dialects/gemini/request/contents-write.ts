@@ -12,8 +12,8 @@ import type {
 import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
-import { signatureOf } from '../../shared/signatures.ts'
-import { inOrder } from '../../shared/tools/call-order.ts'
+import { signatureFor } from '../../shared/signatures.ts'
+import { orderedPieces } from '../../shared/tools/call-order.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 import { standInSignature } from '../signatures.ts'
 
@@ -114,12 +114,12 @@ function resultOf(text: string, isError: boolean): JsonObject {
 
 /** Thoughts are sent back as Google's own client does; their signature is on the following part. */
 function writeAssistant(message: AssistantMessage, { model }: Options): JsonObject[] {
-  const own = signatureOf('gemini', message.reasoningSignature)
+  const turnSignature = signatureFor('gemini', message.reasoningSignature)
   const thoughts = message.reasoning === '' ? [] : [{ text: message.reasoning, thought: true }]
-  const parts = inOrder(message).flatMap((piece): JsonObject[] => {
+  const parts = orderedPieces(message).flatMap((piece): JsonObject[] => {
     if (piece.type === 'part') return piece.part.text === '' ? [] : [{ text: piece.part.text }]
     const { id, name, arguments: json, signature } = piece.call
-    const fallback = piece.index === 0 ? (own ?? standInSignature(model)) : undefined
+    const fallback = piece.index === 0 ? (turnSignature ?? standInSignature(model)) : undefined
     return [
       {
         functionCall: { id, name, args: argumentObject(json) },
@@ -128,7 +128,8 @@ function writeAssistant(message: AssistantMessage, { model }: Options): JsonObje
     ]
   })
   const last = parts.at(-1)
-  if (last && message.toolCalls.length === 0 && own !== undefined) last.thoughtSignature = own
+  if (last && message.toolCalls.length === 0 && turnSignature !== undefined)
+    last.thoughtSignature = turnSignature
   return [...thoughts, ...parts]
 }
 
@@ -148,8 +149,8 @@ function writePart(part: UserPart, path: string): JsonObject[] {
 function reportMembers(parts: readonly UserPart[], { drop }: Options): void {
   const isNamed = parts.some((part) => part.type === 'file' && part.name !== undefined)
   if (isNamed) drop('file.filename', 'Gemini has no field for the names of files')
-  const asks = parts.some((part) => part.type === 'image' && (part.detail ?? 'auto') !== 'auto')
-  if (asks) drop('image_url.detail', 'Gemini has a single image resolution per request')
+  const hasDetail = parts.some((part) => part.type === 'image' && (part.detail ?? 'auto') !== 'auto')
+  if (hasDetail) drop('image_url.detail', 'Gemini has a single image resolution per request')
 }
 
 function inline(mimeType: string, data: string): JsonObject {

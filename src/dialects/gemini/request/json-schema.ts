@@ -21,8 +21,8 @@ function toJsonSchema(schema: JsonObject, depth = maxDepth): JsonObject {
 }
 
 function convertMember(name: string, value: unknown, depth: number): [string, unknown] | undefined {
-  const inner = (each: unknown): unknown =>
-    isObject(each) && depth > 0 ? toJsonSchema(each, depth - 1) : each
+  const inner = (schema: unknown): unknown =>
+    isObject(schema) && depth > 0 ? toJsonSchema(schema, depth - 1) : schema
   switch (name) {
     case 'type':
       if (value === 'TYPE_UNSPECIFIED') return undefined
@@ -37,7 +37,7 @@ function convertMember(name: string, value: unknown, depth: number): [string, un
       return [
         name,
         isObject(value)
-          ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, inner(each)]))
+          ? Object.fromEntries(Object.entries(value).map(([key, property]) => [key, inner(property)]))
           : value,
       ]
     case 'items':
@@ -63,9 +63,13 @@ const counts = new Set(
 )
 
 /** A schema under one of two names: Gemini's own format, or plain JSON Schema. */
-export function schemaIn(object: JsonObject, own: string, plain: string): JsonObject | undefined {
-  const json = memberOf(object, plain)
+export function readSchema(
+  object: JsonObject,
+  geminiName: string,
+  jsonSchemaName: string,
+): JsonObject | undefined {
+  const json = memberOf(object, jsonSchemaName)
   if (isObject(json)) return json
-  const schema = memberOf(object, own)
+  const schema = memberOf(object, geminiName)
   return isObject(schema) ? toJsonSchema(schema) : undefined
 }

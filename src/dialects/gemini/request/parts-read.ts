@@ -1,13 +1,9 @@
 import { filledTextOf, type JsonObject, textOf } from '../../../lib/json/read.ts'
-import type { TextPart, UserPart } from '../../../sdk/chat.ts'
+import type { UserPart } from '../../../sdk/chat.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
 import { standardBase64 } from '../../shared/images.ts'
+import { textParts } from '../../shared/message-parts.ts'
 import { memberOf, objectIn } from '../members.ts'
-
-/** Gemini rejects empty text; other dialects do not need it. */
-export function textParts(text: string): TextPart[] {
-  return text === '' ? [] : [{ type: 'text', text }]
-}
 
 /** A part of a user turn that is neither call nor result. Parts without an equivalent are dropped. */
 export function readUserPart(part: JsonObject, drop: ReportField): UserPart[] {

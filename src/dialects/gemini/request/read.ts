@@ -3,9 +3,9 @@ import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
 import { readSampling } from '../../shared/sampling.ts'
-import { memberOf, objectIn, othersIn } from '../members.ts'
+import { memberOf, objectIn, unknownIn } from '../members.ts'
 import { readContents, readSystem } from './contents-read.ts'
-import { schemaIn } from './json-schema.ts'
+import { readSchema } from './json-schema.ts'
 import { reportNestedMembers } from './nested-members.ts'
 import { readReasoning } from './reasoning.ts'
 import { sampling } from './sampling.ts'
@@ -50,7 +50,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       'cachedContent',
     )
   reportNestedMembers(body, drop)
-  for (const name of Object.keys(othersIn(config, knownConfig))) dropped[`generationConfig.${name}`] = true
+  for (const name of Object.keys(unknownIn(config, knownConfig))) dropped[`generationConfig.${name}`] = true
   return {
     model: '',
     stream,
@@ -61,13 +61,13 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     ...readTools(body, drop),
     ...readReasoning(config),
     ...present({ responseFormat: readFormat(config, drop) }),
-    extras: { ...othersIn(body, knownMembers), ...dropped },
+    extras: { ...unknownIn(body, knownMembers), ...dropped },
   }
 }
 
 /** A schema with `text/x.enum` asks for one of its values without quotation marks, which other dialects cannot. */
 function readFormat(config: JsonObject, drop: ReportField): ResponseFormat | undefined {
-  const schema = schemaIn(config, 'responseSchema', 'responseJsonSchema')
+  const schema = readSchema(config, 'responseSchema', 'responseJsonSchema')
   const type = textOf(memberOf(config, 'responseMimeType'))
   if (type === 'text/x.enum') drop('generationConfig.responseMimeType')
   if (schema) return { type: 'schema', schema }

@@ -11,17 +11,17 @@ export function readReasoning(config: JsonObject): Pick<ChatRequest, 'reasoningE
   const thinking = objectIn(config, 'thinkingConfig')
   if (!thinking) return {}
   const level = textOf(memberOf(thinking, 'thinkingLevel'))?.toLowerCase()
-  const known = levels.find((each) => each === level)
-  if (known) return { reasoningEffort: known }
+  const effort = levels.find((candidate) => candidate === level)
+  if (effort) return { reasoningEffort: effort }
   const budget = numberOf(memberOf(thinking, 'thinkingBudget'))
   if (budget === 0) return { reasoningEffort: 'none' }
   if (budget !== undefined && budget > 0)
     return { reasoningEffort: effortOf(budget), reasoningBudget: budget }
-  return budget !== undefined || asksForThoughts(config) ? { reasoningEffort: 'on' } : {}
+  return budget !== undefined || requestsThoughts(config) ? { reasoningEffort: 'on' } : {}
 }
 
 /** Whether a client asks for thoughts, which are omitted by default. */
-export function asksForThoughts(config: JsonObject): boolean {
+export function requestsThoughts(config: JsonObject): boolean {
   const thinking = objectIn(config, 'thinkingConfig')
   return thinking !== undefined && booleanOf(memberOf(thinking, 'includeThoughts')) === true
 }

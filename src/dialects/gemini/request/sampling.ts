@@ -31,7 +31,7 @@ export const sampling = {
     write: (texts) => (texts.length > 0 ? texts : undefined),
   },
   logitBias: { dropped: absent, unless: (biases) => Object.keys(biases).length === 0 },
-  logprobs: { names: ['responseLogprobs', 'response_logprobs'], write: (asked) => asked || undefined },
+  logprobs: { names: ['responseLogprobs', 'response_logprobs'], write: (enabled) => enabled || undefined },
   topLogprobs: { names: ['logprobs'], write: (count) => (count > 0 ? count : undefined) },
   // 0 is the default of a protocol buffer.
   n: {
@@ -42,27 +42,27 @@ export const sampling = {
 } as const satisfies SamplingTable
 
 function firstStops(texts: string[]): string[] {
-  const kept = texts.filter((text) => text !== '').slice(0, maxStopSequences)
-  return kept.length < texts.length ? kept : texts
+  const accepted = texts.filter((text) => text !== '').slice(0, maxStopSequences)
+  return accepted.length < texts.length ? accepted : texts
 }
 
 /** Defaults outside `generationConfig`; those of other dialects are skipped. */
-const ownMembers = ['safetySettings', 'cachedContent', 'labels', 'systemInstruction', 'toolConfig']
+const topLevelMembers = ['safetySettings', 'cachedContent', 'labels', 'systemInstruction', 'toolConfig']
 
 /** The operator's defaults for members missing in the body. Sampling is in `generationConfig`. */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   const configName = nameIn(body, 'generationConfig')
   const config = objectIn(body, 'generationConfig') ?? {}
   const { sampling: translated, others } = translateDefaults(sampling, config, defaults, { flavour })
-  const own = objectIn(others, 'generationConfig') ?? {}
-  const members = fillMissing(config, { ...own, ...translated })
-  const wanted = ownMembers.flatMap((name): [string, unknown][] => {
+  const configured = objectIn(others, 'generationConfig') ?? {}
+  const members = fillMissing(config, { ...configured, ...translated })
+  const topLevel = topLevelMembers.flatMap((name): [string, unknown][] => {
     const value = others[nameIn(others, name)]
     return value === undefined ? [] : [[nameIn(body, name), value]]
   })
   const changed = Object.keys(members).length > 0
   return {
-    ...fillMissing(body, Object.fromEntries(wanted)),
+    ...fillMissing(body, Object.fromEntries(topLevel)),
     ...(changed ? { [configName]: { ...config, ...members } } : {}),
   }
 }

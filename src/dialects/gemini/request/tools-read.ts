@@ -4,7 +4,7 @@ import { badRequest } from '../../../sdk/errors.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
 import { allowedTools, callableTools } from '../../shared/tools/declared-tools.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
-import { schemaIn } from './json-schema.ts'
+import { readSchema } from './json-schema.ts'
 
 /** The client's functions and the choice among them. Tools that run at Google are dropped. */
 export function readTools(body: JsonObject, drop: ReportField): Pick<ChatRequest, 'tools' | 'toolChoice'> {
@@ -15,7 +15,7 @@ export function readTools(body: JsonObject, drop: ReportField): Pick<ChatRequest
     for (const name of Object.keys(tool))
       if (name !== 'functionDeclarations' && name !== 'function_declarations') drop(`tools.${name}`)
   }
-  return chosen(tools, body, drop)
+  return withChoice(tools, body, drop)
 }
 
 function readDeclaration(declaration: JsonObject, path: string): ToolDefinition {
@@ -25,14 +25,14 @@ function readDeclaration(declaration: JsonObject, path: string): ToolDefinition 
     name,
     ...present({
       description: textOf(declaration.description),
-      parameters: schemaIn(declaration, 'parameters', 'parametersJsonSchema'),
+      parameters: readSchema(declaration, 'parameters', 'parametersJsonSchema'),
       strict: booleanOf(declaration.strict),
     }),
   }
 }
 
 /** `VALIDATED` also enforces the schemas of calls. If several names are allowed, only those tools are offered. */
-function chosen(
+function withChoice(
   tools: ToolDefinition[],
   body: JsonObject,
   drop: ReportField,

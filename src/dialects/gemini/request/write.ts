@@ -1,9 +1,9 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
-import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { reportCacheControl } from '../../shared/cache-control.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { promptOptionsOn, reportFormatDescription, writeOwnExtras } from '../../shared/prompt-options.ts'
+import { reportFormatDescription, supportedPromptOptions, writeExtras } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
 import { withAllResults } from '../../shared/tools/tool-results.ts'
@@ -12,7 +12,7 @@ import { writeReasoning } from './reasoning.ts'
 import { sampling } from './sampling.ts'
 
 /** Gemini's own members, none of which has a different meaning in another dialect. */
-const ownMembers: ReadonlySet<string> = new Set(['safetySettings', 'cachedContent', 'labels'])
+const geminiMembers: ReadonlySet<string> = new Set(['safetySettings', 'cachedContent', 'labels'])
 
 /**
  * The body of `generateContent` for a client of another dialect. Throws `bad_request` for unsupported features without which
@@ -28,8 +28,8 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     ...present({ thinkingConfig: writeReasoning(request, model, drop) }),
   }
   reportOllamaMembers(request.ollama, drop)
-  promptOptionsOn({}, request, drop)
-  reportCacheMarks(request, drop)
+  supportedPromptOptions({}, request, drop)
+  reportCacheControl(request, drop)
   if (request.parallelToolCalls === false)
     drop('parallel_tool_calls', 'Gemini decides how many calls a turn has')
   reportFormatDescription(request, drop)
@@ -40,7 +40,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     contents,
     ...writeTools(request.tools, request.toolChoice),
     ...(Object.keys(config).length === 0 ? {} : { generationConfig: config }),
-    ...writeOwnExtras(request.extras, { ownMembers, drop, why: 'Gemini has no such field' }),
+    ...writeExtras(request.extras, { members: geminiMembers, drop, why: 'Gemini has no such field' }),
   }
 }
 

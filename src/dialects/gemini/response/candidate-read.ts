@@ -6,15 +6,14 @@ import {
   present,
   textOf,
 } from '../../../lib/json/read.ts'
-import type { ChatEvent, FinishReason, GeneratedFile, Usage } from '../../../sdk/chat.ts'
-import { signedBy } from '../../shared/signatures.ts'
+import type { FinishReason, GeneratedFile, Usage } from '../../../sdk/chat.ts'
+import { tagSignature } from '../../shared/signatures.ts'
+import type { Emit } from '../../shared/sse-stream-reader.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
 import { wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { readGrounding } from '../grounding.ts'
 import { memberOf, objectIn } from '../members.ts'
 import { isBlocked, partsIn, readFinish, readLogprobs, readUsage } from './fields-read.ts'
-
-type Emit = (event: ChatEvent) => void
 
 interface Candidate {
   calls: number
@@ -57,14 +56,14 @@ export class CandidateReader {
   }
 
   #candidateAt(index: number): Candidate {
-    const known = this.#candidates.get(index) ?? {
+    const state = this.#candidates.get(index) ?? {
       calls: 0,
       text: '',
       grounding: undefined,
       finish: undefined,
     }
-    this.#candidates.set(index, known)
-    return known
+    this.#candidates.set(index, state)
+    return state
   }
 
   #candidate(choice: number, candidate: JsonObject, emit: Emit): void {
@@ -93,7 +92,7 @@ export class CandidateReader {
     { text, signature, emit }: { text: string; signature: string | undefined; emit: Emit },
   ): void {
     if (text === '' && signature === undefined) return
-    const signed = signature === undefined ? {} : { signature: signedBy('gemini', signature) }
+    const signed = signature === undefined ? {} : { signature: tagSignature('gemini', signature) }
     emit({ type: 'reasoning-delta', choice, text, ...signed })
   }
 

@@ -1,11 +1,11 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { FinishReason, GeneratedFile, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { signatureOf } from '../../shared/signatures.ts'
+import { signatureFor } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 import { objectIn } from '../members.ts'
-import { asksForThoughts } from '../request/reasoning.ts'
-import { carriedThoughts } from '../signatures.ts'
+import { requestsThoughts } from '../request/reasoning.ts'
+import { wrapForeignThoughts } from '../signatures.ts'
 
 /** Gemini has no finish reason for tool calls. */
 export function writeFinish(reason: FinishReason): string {
@@ -35,19 +35,20 @@ export function answerTail(context: AnswerContext, responseId: string): JsonObje
 }
 
 /** Whether the client asked for thoughts. */
-export function showsThoughts({ request }: AnswerContext): boolean {
-  return asksForThoughts(objectIn(request ?? {}, 'generationConfig') ?? {})
+export function includesThoughts({ request }: AnswerContext): boolean {
+  return requestsThoughts(objectIn(request ?? {}, 'generationConfig') ?? {})
 }
 
 /** A call with its signature. The first call of an answer may carry that of the preceding `thoughts` instead. */
 export function writeCall(call: ToolCall, thoughts?: { reasoning: string; signature: string }): JsonObject {
   const { id, signature } = call
-  const ofThoughts =
+  const thoughtsSignature =
     thoughts &&
-    (signatureOf('gemini', thoughts.signature) ?? carriedThoughts(thoughts.signature, thoughts.reasoning))
+    (signatureFor('gemini', thoughts.signature) ??
+      wrapForeignThoughts(thoughts.signature, thoughts.reasoning))
   return {
     functionCall: { id, name: call.name, args: argumentObject(call.arguments) },
-    ...present({ thoughtSignature: signature ?? ofThoughts }),
+    ...present({ thoughtSignature: signature ?? thoughtsSignature }),
   }
 }
 

@@ -82,8 +82,8 @@ function addEvent(choice: ChatChoice, event: ChatEvent): void {
 }
 
 function choiceAt(choices: Map<number, ChatChoice>, index: number): ChatChoice {
-  const known = choices.get(index)
-  if (known) return known
+  const existing = choices.get(index)
+  if (existing) return existing
   const choice: ChatChoice = { index, text: '', reasoning: '', toolCalls: [], finishReason: 'stop' }
   choices.set(index, choice)
   return choice

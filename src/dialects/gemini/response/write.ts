@@ -2,11 +2,11 @@ import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse } from '../../../sdk/chat.ts'
 import { type ChoicePiece, piecesOf } from '../../../sdk/choice-pieces.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { addressed } from '../../shared/dropped-output.ts'
+import { citationsWithUrl } from '../../shared/dropped-output.ts'
 import { writeGrounding } from '../grounding.ts'
 import {
   answerTail,
-  showsThoughts,
+  includesThoughts,
   writeCall,
   writeFile,
   writeFinish,
@@ -16,15 +16,15 @@ import {
 
 /** A whole answer. Format: Gemini API reference, "GenerateContentResponse". */
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
-  const shows = showsThoughts(context)
+  const withThoughts = includesThoughts(context)
   return {
-    candidates: response.choices.map((choice) => writeCandidate(choice, shows, context)),
+    candidates: response.choices.map((choice) => writeCandidate(choice, withThoughts, context)),
     ...present({ usageMetadata: response.usage && writeUsage(response.usage) }),
     ...answerTail(context, response.id ?? context.id),
   }
 }
 
-function writeCandidate(choice: ChatChoice, shows: boolean, context: AnswerContext): JsonObject {
+function writeCandidate(choice: ChatChoice, withThoughts: boolean, context: AnswerContext): JsonObject {
   const {
     index,
     reasoning,
@@ -36,7 +36,7 @@ function writeCandidate(choice: ChatChoice, shows: boolean, context: AnswerConte
   } = choice
   const thoughts = signature === undefined ? undefined : { reasoning, signature }
   const pieces = piecesOf(choice)
-  const before = shows && reasoning !== '' ? [{ text: reasoning, thought: true }] : []
+  const before = withThoughts && reasoning !== '' ? [{ text: reasoning, thought: true }] : []
   const parts = [...before, ...pieces.map((piece) => writePiece(piece, thoughts))]
   const texts = pieces.flatMap((piece, position) =>
     piece.type === 'text' ? [{ ...piece, partIndex: before.length + position }] : [],
@@ -47,7 +47,7 @@ function writeCandidate(choice: ChatChoice, shows: boolean, context: AnswerConte
     index,
     ...present({
       logprobsResult: logprobs && writeLogprobs(logprobs),
-      groundingMetadata: writeGrounding(addressed(citations, context), texts),
+      groundingMetadata: writeGrounding(citationsWithUrl(citations, context), texts),
     }),
   }
 }

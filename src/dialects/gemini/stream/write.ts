@@ -1,12 +1,12 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatEvent, Citation, FinishReason, ToolCall, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
-import { addressed } from '../../shared/dropped-output.ts'
+import { citationsWithUrl } from '../../shared/dropped-output.ts'
 import { writeError } from '../errors.ts'
 import { writeGrounding } from '../grounding.ts'
 import {
   answerTail,
-  showsThoughts,
+  includesThoughts,
   writeCall,
   writeFile,
   writeFinish,
@@ -32,13 +32,13 @@ export function createWriter(context: AnswerContext, framing: ChunkFraming = sse
 class StreamWriter implements ChatStreamWriter {
   readonly #context: AnswerContext
   readonly #framing: ChunkFraming
-  readonly #shows: boolean
+  readonly #includesThoughts: boolean
   /** Incomplete calls: the format has no fragments of calls. */
   readonly #calls = new Map<string, ToolCall>()
   /** The thoughts of each choice, until its first call carries their signature. */
   readonly #thoughts = new Map<number, { reasoning: string; signature: string | undefined }>()
   readonly #finished: { choice: number; reason: FinishReason }[] = []
-  readonly #refused = new Set<number>()
+  readonly #refusals = new Set<number>()
   /** Texts so far: citations are written as byte offsets in them. */
   readonly #texts = new Map<number, string>()
   readonly #citations = new Map<number, Citation[]>()
@@ -49,7 +49,7 @@ class StreamWriter implements ChatStreamWriter {
   constructor(context: AnswerContext, framing: ChunkFraming) {
     this.#context = context
     this.#framing = framing
-    this.#shows = showsThoughts(context)
+    this.#includesThoughts = includesThoughts(context)
   }
 
   write(event: ChatEvent): string {
@@ -67,7 +67,7 @@ class StreamWriter implements ChatStreamWriter {
           present({ logprobsResult: event.logprobs && writeLogprobs(event.logprobs) }),
         )
       case 'refusal-delta':
-        this.#refused.add(event.choice)
+        this.#refusals.add(event.choice)
         return event.text === '' ? '' : this.#parts(event.choice, [{ text: event.text }])
       case 'citation':
         this.#citationsOf(event.choice).push(event.citation)
@@ -108,12 +108,12 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   #thought({ choice, text, signature }: Extract<ChatEvent, { type: 'reasoning-delta' }>): string {
-    const known = this.#thoughts.get(choice)
+    const before = this.#thoughts.get(choice)
     this.#thoughts.set(choice, {
-      reasoning: (known?.reasoning ?? '') + text,
-      signature: signature ?? known?.signature,
+      reasoning: (before?.reasoning ?? '') + text,
+      signature: signature ?? before?.signature,
     })
-    return this.#shows && text !== '' ? this.#parts(choice, [{ text, thought: true }]) : ''
+    return this.#includesThoughts && text !== '' ? this.#parts(choice, [{ text, thought: true }]) : ''
   }
 
   #call(choice: number, key: string): string {
@@ -144,7 +144,7 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   #grounding(choice: number): JsonObject | undefined {
-    const citations = addressed(this.#citations.get(choice) ?? [], this.#context)
+    const citations = citationsWithUrl(this.#citations.get(choice) ?? [], this.#context)
     const text = this.#texts.get(choice) ?? ''
     return writeGrounding(citations, [{ text, start: 0, partIndex: 0 }])
   }
@@ -155,7 +155,7 @@ class StreamWriter implements ChatStreamWriter {
     const open = [...this.#calls.keys()].map((key) => this.#call(Number(key.split('/')[0]), key)).join('')
     const candidates = this.#finished.map(({ choice: index, reason }) => ({
       content: { parts: [{ text: '' }], role: 'model' },
-      finishReason: writeFinish(this.#refused.has(index) ? 'content_filter' : reason),
+      finishReason: writeFinish(this.#refusals.has(index) ? 'content_filter' : reason),
       index,
       ...present({ groundingMetadata: this.#grounding(index) }),
     }))

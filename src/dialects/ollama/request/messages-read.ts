@@ -23,7 +23,7 @@ export function readMessages(messages: readonly unknown[], drop: Drop): ChatMess
     if (!isObject(message)) throw badRequest(`${path} must be an object`, path)
     switch (typeof message.role === 'string' ? message.role.toLowerCase() : undefined) {
       case 'system':
-        refuseImages(message, path)
+        rejectImages(message, path)
         return {
           role: 'system',
           developer: false,
@@ -32,7 +32,7 @@ export function readMessages(messages: readonly unknown[], drop: Drop): ChatMess
       case 'user':
         return { role: 'user', parts: userParts(message, path) }
       case 'assistant':
-        refuseImages(message, path)
+        rejectImages(message, path)
         return readAssistant(message, index, calls, drop)
       case 'tool':
         return readToolResult(message, path, calls)
@@ -58,7 +58,7 @@ function imagesOf(message: JsonObject): string[] {
   return Array.isArray(message.images) ? message.images.filter((image) => typeof image === 'string') : []
 }
 
-function refuseImages(message: JsonObject, path: string): void {
+function rejectImages(message: JsonObject, path: string): void {
   if (imagesOf(message).length === 0) return
   throw badRequest(`${path}.images: only user and tool messages can hold images`, `${path}.images`)
 }
@@ -72,16 +72,21 @@ function readAssistant(message: JsonObject, index: number, calls: OpenCalls, dro
     parts: text === '' ? [] : [{ type: 'text', text }],
     reasoning: typeof message.thinking === 'string' ? message.thinking : '',
     toolCalls: toolCalls.map((call: unknown, at): ToolCall => {
-      const called = isObject(call) ? call.function : undefined
+      const functionMember = isObject(call) ? call.function : undefined
       const param = `${path}.tool_calls[${at}].function`
-      if (!isObject(call) || !isObject(called) || typeof called.name !== 'string') {
+      if (!isObject(call) || !isObject(functionMember) || typeof functionMember.name !== 'string') {
         throw badRequest(`${param} must be an object with a name`, param)
       }
-      const { json, isConverted } = historyArguments(called.arguments)
+      const { json, isConverted } = historyArguments(functionMember.arguments)
       if (isConverted) drop('messages.tool_calls.function.arguments', convertedArguments)
-      const id = calls.add(index, at, call.id, called.name)
+      const id = calls.add(index, at, call.id, functionMember.name)
       const { signature } = readSignedId(typeof call.id === 'string' ? call.id : '')
-      return { id, name: called.name, arguments: json, ...(signature === undefined ? {} : { signature }) }
+      return {
+        id,
+        name: functionMember.name,
+        arguments: json,
+        ...(signature === undefined ? {} : { signature }),
+      }
     }),
   }
 }

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatMessage, ToolCall, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
+import { joinTexts } from '../../shared/message-parts.ts'
 import { parseArguments } from '../../shared/tools/tool-arguments.ts'
 import { failureText } from '../../shared/tools/tool-results.ts'
 import { writeImage } from './messages-read.ts'
@@ -31,14 +32,14 @@ function writeMessage(
 ): JsonObject {
   switch (message.role) {
     case 'system':
-      return { role: 'system', content: textOf(message.parts) }
+      return { role: 'system', content: joinTexts(message.parts) }
     case 'user':
       return { role: 'user', ...writeUserParts(message.parts, path, drop) }
     case 'assistant': {
       const calls = message.toolCalls.map((call, at) => writeCall(call, at, path))
       return {
         role: 'assistant',
-        content: textOf(message.parts),
+        content: joinTexts(message.parts),
         ...(message.reasoning === '' ? {} : { thinking: message.reasoning }),
         ...(calls.length === 0 ? {} : { tool_calls: calls }),
       }
@@ -55,10 +56,6 @@ function writeMessage(
       }
     }
   }
-}
-
-function textOf(parts: readonly { type: string; text: string }[]): string {
-  return parts.map((part) => part.text).join('\n')
 }
 
 function writeUserParts(

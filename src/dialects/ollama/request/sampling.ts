@@ -3,7 +3,7 @@ import { badRequest } from '../../../sdk/errors.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
 import { membersExcept } from '../../shared/dropped-fields.ts'
-import { isAbsent, type SamplingTable } from '../../shared/sampling.ts'
+import { isAbsent, type SamplingTable, singleChoice } from '../../shared/sampling.ts'
 
 /**
  * Sampling of `POST /api/chat`; all fields except `logprobs` and `top_logprobs` are members of `options`. Source: Ollama's
@@ -31,10 +31,7 @@ export const sampling = {
     names: ['top_logprobs'],
     read: (value, { logprobs }) => (logprobs === true && typeof value === 'number' ? value : undefined),
   },
-  n: {
-    refused: 'The upstream of this model returns one choice per request; n must be 1',
-    unless: (answers) => answers <= 1,
-  },
+  n: singleChoice,
 } as const satisfies SamplingTable
 
 /** The options that only Ollama has. Throws `bad_request` if there are too many. */
@@ -74,8 +71,8 @@ function readStop(value: unknown): string[] | undefined {
 }
 
 function withoutEmpty(texts: string[]): string[] | undefined {
-  const kept = texts.filter((text) => text !== '')
-  return kept.length > 0 ? kept : undefined
+  const nonEmpty = texts.filter((text) => text !== '')
+  return nonEmpty.length > 0 ? nonEmpty : undefined
 }
 
 /**

@@ -2,9 +2,13 @@ import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop, WriteRequestOptions } from '../../../sdk/write-options.ts'
-import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { reportCacheControl } from '../../shared/cache-control.ts'
 import { choiceSchema, rejectConstraint } from '../../shared/output-constraints.ts'
-import { bookkeepingMembers, promptOptionsOn, reportFormatDescription } from '../../shared/prompt-options.ts'
+import {
+  bookkeepingMembers,
+  reportFormatDescription,
+  supportedPromptOptions,
+} from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { reportSignatures } from '../../shared/signatures.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
@@ -13,18 +17,18 @@ import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
 /** Ollama's own members, which clients of other dialects may send too. */
-const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
+const ollamaMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
 
 /** The body of `POST /api/chat`. Throws `bad_request` for unsupported features without which the response would differ. */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   reportSignatures(request, drop)
-  promptOptionsOn({}, request, drop)
+  supportedPromptOptions({}, request, drop)
   reportFormatDescription(request, drop)
-  reportCacheMarks(request, drop)
+  reportCacheControl(request, drop)
   const { ollama } = request
   const { logprobs, top_logprobs, ...shared } = writeSampling(sampling, request.sampling, options)
-  const extras = writeExtras(request.extras, drop)
+  const extras = splitExtras(request.extras, drop)
   const tools = offeredTools(request, drop)
   const format = formatOf(request.responseFormat) ?? extras.format
   const think = request.reasoningEffort === undefined ? undefined : thinkOf(request.reasoningEffort)
@@ -45,7 +49,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-function writeExtras(
+function splitExtras(
   extras: JsonObject,
   drop: Drop,
 ): { members: JsonObject; options: JsonObject; format?: JsonObject } {
@@ -62,7 +66,7 @@ function writeExtras(
     )
       continue
     if (name === 'num_ctx' && typeof value === 'number') options.num_ctx = value
-    else if (ownMembers.has(name) && typeof value === 'boolean') members[name] = value
+    else if (ollamaMembers.has(name) && typeof value === 'boolean') members[name] = value
     else {
       const schema = choiceSchema(name, value)
       if (schema && !format) {
@@ -85,10 +89,10 @@ function offeredTools(request: ChatRequest, drop: Drop): ToolDefinition[] {
   if (tools.some((tool) => tool.strict === true)) drop('tools.strict', 'Ollama does not enforce tool schemas')
   if (toolChoice === 'required') drop('tool_choice', 'Ollama cannot be forced to call a tool')
   if (typeof toolChoice !== 'object') return tools
-  const named = tools.filter((tool) => tool.name === toolChoice.name)
-  if (named.length === 0) throw badRequest('tool_choice must name one of the tools', 'tool_choice')
+  const namedTools = tools.filter((tool) => tool.name === toolChoice.name)
+  if (namedTools.length === 0) throw badRequest('tool_choice must name one of the tools', 'tool_choice')
   drop('tool_choice', 'Ollama cannot be forced to call a tool; only the named one was offered')
-  return named
+  return namedTools
 }
 
 function writeTool(tool: ToolDefinition): JsonObject {

@@ -108,9 +108,11 @@ function textOf(value: unknown): string {
 
 /** Ollama returns arguments as an object; compatible servers may return OpenAI's JSON string. */
 function readCall(call: unknown, ids: AnswerCallIds): ToolCall[] {
-  const called = isObject(call) ? call.function : undefined
-  const name = isObject(called) ? filledTextOf(called.name) : undefined
+  const functionMember = isObject(call) ? call.function : undefined
+  const name = isObject(functionMember) ? filledTextOf(functionMember.name) : undefined
   // A call without a name is dropped: it would be an error in the next turn.
-  if (!isObject(call) || !isObject(called) || name === undefined) return []
-  return [{ id: ids.claim(filledTextOf(call.id)), name, arguments: wholeArgumentText(called.arguments) }]
+  if (!isObject(call) || !isObject(functionMember) || name === undefined) return []
+  return [
+    { id: ids.claim(filledTextOf(call.id)), name, arguments: wholeArgumentText(functionMember.arguments) },
+  ]
 }

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
-import { signedId } from '../../shared/signatures.ts'
+import { writeSignedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 
 /** The last members of an answer: finish reason, token counts, durations in nanoseconds. Zeros are omitted. */
@@ -44,7 +44,7 @@ function doneReason({
 
 export function writeToolCall(call: ToolCall, index: number): JsonObject {
   return {
-    id: signedId(call),
+    id: writeSignedId(call),
     function: { index, name: call.name, arguments: argumentObject(call.arguments) },
   }
 }

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { ChatResponse, TokenLogprob } from '../../../sdk/chat.ts'
 import { streamTruncated } from '../../../sdk/errors.ts'
-import { failedBy } from '../../shared/finish-reasons.ts'
+import { abortError } from '../../shared/finish-reasons.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
 import {
@@ -24,7 +24,7 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (!isObject(body)) throw unreadable('answer')
   if (isErrorShaped(body)) throw reportedError(body)
   if (!isObject(body.message) && typeof body.response !== 'string') throw unreadable('message')
-  const failed = failedBy(body.done_reason)
+  const failed = abortError(body.done_reason)
   if (failed) throw failed
   const hasNoReason = body.done_reason === '' || isStopped(body)
   if (hasNoReason && !hasContent(body)) throw streamTruncated()

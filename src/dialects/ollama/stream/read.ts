@@ -4,7 +4,7 @@ import { isObject, type JsonObject, parseJson } from '../../../lib/json/read.ts'
 import type { ChatEvent, TokenLogprob } from '../../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
-import { failedBy } from '../../shared/finish-reasons.ts'
+import { abortError } from '../../shared/finish-reasons.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
 import {
@@ -123,7 +123,7 @@ class Reader implements ChatStreamReader {
   }
 
   #finish(answer: JsonObject, emit: Emit): void {
-    const failure = failedBy(answer.done_reason) ?? (this.#wroteAny ? undefined : emptyAnswer(answer))
+    const failure = abortError(answer.done_reason) ?? (this.#wroteAny ? undefined : emptyAnswer(answer))
     if (failure) {
       this.#fail(failure, emit)
       return

@@ -4,7 +4,7 @@ import type { ChatEvent, Timings, TokenLogprob, Usage } from '../../../sdk/chat.
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
 import { dropEvent } from '../../shared/dropped-output.ts'
 import { messageForOllama } from '../../shared/error-messages.ts'
-import { signedId } from '../../shared/signatures.ts'
+import { writeSignedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 import { measuredTimings, writeEnd, writeLogprobs } from '../response/fields-write.ts'
 
@@ -49,7 +49,7 @@ class Writer implements ChatStreamWriter {
         return this.#line(`"content":"","thinking":${lineJson(event.text)}`)
       case 'tool-call-start':
         this.#firstContentMs ??= this.#context.elapsedMs()
-        this.#calls.set(event.call, { id: signedId(event), name: event.name, json: '' })
+        this.#calls.set(event.call, { id: writeSignedId(event), name: event.name, json: '' })
         return ''
       case 'tool-call-delta': {
         const call = this.#calls.get(event.call)

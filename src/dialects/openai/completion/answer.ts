@@ -3,7 +3,7 @@ import type { ChatEvent, ChatResponse, FinishReason, TokenLogprob, Usage } from 
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
 import { dropEvent, dropOutput } from '../../shared/dropped-output.ts'
 import { readResponse as readChat } from '../response/read.ts'
-import { writeUsage } from '../response/write.ts'
+import { type AnswerHead, writeUsage } from '../response/write.ts'
 import { writeStreamError } from '../stream/write.ts'
 import { writeListedLogprobs } from './logprobs.ts'
 
@@ -18,7 +18,7 @@ export function readResponse(body: unknown): ChatResponse {
 
 /** A `text_completion`, which has no member for reasoning. Source: OpenAI API reference, "The completion object". */
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
-  const prompt = echoed(context)
+  const prompt = echoedPrompt(context)
   dropOutput(response, context)
   return {
     ...headOf(context, response),
@@ -26,7 +26,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
       text: prompt + text + refusal,
       index,
       logprobs: writeListedLogprobs(logprobs, prompt.length),
-      finish_reason: finishOf(finishReason),
+      finish_reason: completionFinishReason(finishReason),
     })),
     ...(response.usage ? { usage: writeUsage(response.usage) } : {}),
   }
@@ -85,15 +85,15 @@ class CompletionWriter implements ChatStreamWriter {
 
   #text(choice: number, text: string, logprobs?: readonly TokenLogprob[]): string {
     const length = this.#lengths.get(choice)
-    const prompt = length === undefined ? echoed(this.#context) : ''
+    const prompt = length === undefined ? echoedPrompt(this.#context) : ''
     const offset = (length ?? 0) + prompt.length
     this.#lengths.set(choice, offset + text.length)
     return this.#chunk(choice, prompt + text, writeListedLogprobs(logprobs, offset), null)
   }
 
   #finish(choice: number, reason: FinishReason): string {
-    const prompt = this.#lengths.has(choice) ? '' : echoed(this.#context)
-    return this.#chunk(choice, prompt, null, finishOf(reason))
+    const prompt = this.#lengths.has(choice) ? '' : echoedPrompt(this.#context)
+    return this.#chunk(choice, prompt, null, completionFinishReason(reason))
   }
 
   #chunk(index: number, text: string, logprobs: JsonObject | null, finish: string | null): string {
@@ -109,12 +109,6 @@ class CompletionWriter implements ChatStreamWriter {
   }
 }
 
-interface AnswerHead {
-  id?: string
-  created?: number
-  systemFingerprint?: string
-}
-
 function headOf(context: AnswerContext, { id, created, systemFingerprint }: AnswerHead): JsonObject {
   return {
     id: id?.startsWith('cmpl-') ? id : `cmpl-${context.id}`,
@@ -126,13 +120,13 @@ function headOf(context: AnswerContext, { id, created, systemFingerprint }: Answ
 }
 
 /** The prompt that `echo` repeats before the response; empty without it. */
-function echoed({ request }: AnswerContext): string {
+function echoedPrompt({ request }: AnswerContext): string {
   if (request?.echo !== true) return ''
   const [prompt]: unknown[] = Array.isArray(request.prompt) ? request.prompt : [request.prompt]
   return typeof prompt === 'string' ? prompt : ''
 }
 
 /** Completions have no tools, so `tool_calls` becomes `stop`. */
-function finishOf(reason: FinishReason): string {
+function completionFinishReason(reason: FinishReason): string {
   return reason === 'tool_calls' ? 'stop' : reason
 }

@@ -9,7 +9,7 @@ import { unknownMembers } from '../../shared/dropped-fields.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { readJsonConstraint } from '../../shared/output-constraints.ts'
 import { readSampling, writeSampling } from '../../shared/sampling.ts'
-import { completionContents } from '../contents.ts'
+import { completionContents } from '../contents/index.ts'
 import { openai } from '../index.ts'
 import { completionSampling, defaultsFor } from '../request/sampling.ts'
 import { OpenaiCompletionBody } from '../request/schema.ts'
@@ -123,6 +123,6 @@ const chatOnly: readonly string[] = [
 ]
 
 function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
-  const kept = Object.fromEntries(Object.entries(defaults).filter(([name]) => !chatOnly.includes(name)))
-  return defaultsFor(completionSampling, body, kept, flavour)
+  const supported = Object.fromEntries(Object.entries(defaults).filter(([name]) => !chatOnly.includes(name)))
+  return defaultsFor(completionSampling, body, supported, flavour)
 }

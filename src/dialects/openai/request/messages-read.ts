@@ -2,8 +2,8 @@ import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
-import { cacheMark, markLast } from '../../shared/cache-marks.ts'
-import { readSignedId, signatureIn } from '../../shared/signatures.ts'
+import { readCacheControl, withCacheControlOnLast } from '../../shared/cache-control.ts'
+import { readCallSignature, readSignedId } from '../../shared/signatures.ts'
 import { ConversationCalls } from '../../shared/tools/call-ids.ts'
 import { convertedArguments, customArguments, historyArguments } from '../../shared/tools/tool-arguments.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
@@ -26,18 +26,18 @@ export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
 
 /** `cache_control` of a message applies to its end: the last call, or the last part. */
 function withCacheMark(message: ChatMessage, sent: JsonObject): ChatMessage {
-  const mark = cacheMark(sent)
+  const mark = readCacheControl(sent)
   if (!mark.cacheControl) return message
   switch (message.role) {
     case 'system':
-      return { ...message, parts: markLast(message.parts, mark) }
+      return { ...message, parts: withCacheControlOnLast(message.parts, mark) }
     case 'assistant':
       return message.toolCalls.length > 0
-        ? { ...message, toolCalls: markLast(message.toolCalls, mark) }
-        : { ...message, parts: markLast(message.parts, mark) }
+        ? { ...message, toolCalls: withCacheControlOnLast(message.toolCalls, mark) }
+        : { ...message, parts: withCacheControlOnLast(message.parts, mark) }
     case 'user':
     case 'tool':
-      return { ...message, parts: markLast(message.parts, mark) }
+      return { ...message, parts: withCacheControlOnLast(message.parts, mark) }
   }
 }
 
@@ -90,28 +90,28 @@ function readToolCalls(message: JsonObject, path: string, reading: Reading): Too
   const read = sent.map((call, index) => {
     const at = `${path}.tool_calls[${index}]`
     if (isObject(call) && isObject(call.custom)) return readCall(call, call.custom, `${at}.custom`, reading)
-    const called = isObject(call) ? call.function : undefined
-    return readCall(isObject(call) ? call : {}, called, `${at}.function`, reading)
+    const functionMember = isObject(call) ? call.function : undefined
+    return readCall(isObject(call) ? call : {}, functionMember, `${at}.function`, reading)
   })
   if (!isObject(message.function_call)) return read
   return [...read, readCall({}, message.function_call, `${path}.function_call`, reading)]
 }
 
 /** `called`: the call's member `function`, or `custom` for a custom tool. */
-function readCall(call: JsonObject, called: unknown, path: string, { calls, drop }: Reading): ToolCall {
-  const name = isObject(called) ? filledTextOf(called.name) : undefined
-  if (!isObject(called) || name === undefined) {
+function readCall(call: JsonObject, content: unknown, path: string, { calls, drop }: Reading): ToolCall {
+  const name = isObject(content) ? filledTextOf(content.name) : undefined
+  if (!isObject(content) || name === undefined) {
     throw badRequest(`'${path}' must be an object with a name`, path)
   }
   const sentId = filledTextOf(call.id) ?? ''
   const id = calls.add(sentId, name)
   const marks = present({
-    signature: readSignedId(sentId).signature ?? signatureIn(call),
+    signature: readSignedId(sentId).signature ?? readCallSignature(call),
     cacheControl: isObject(call.cache_control) ? call.cache_control : undefined,
   })
-  if (call.custom === called)
-    return { id, name, arguments: customArguments(textOf(called.input) ?? ''), ...marks }
-  const { json, isConverted } = historyArguments(called.arguments)
+  if (call.custom === content)
+    return { id, name, arguments: customArguments(textOf(content.input) ?? ''), ...marks }
+  const { json, isConverted } = historyArguments(content.arguments)
   if (isConverted) drop('messages.tool_calls.function.arguments', convertedArguments)
   return { id, name, arguments: json, ...marks }
 }

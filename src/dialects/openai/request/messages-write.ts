@@ -11,6 +11,8 @@ import type {
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
+import { imageUrl } from '../../shared/images.ts'
+import { joinTexts } from '../../shared/message-parts.ts'
 import { openaiFile } from '../../shared/openai-file.ts'
 import { failureText } from '../../shared/tools/tool-results.ts'
 
@@ -50,7 +52,7 @@ export function writeMessages(messages: readonly ChatMessage[], options: WriteRe
  */
 function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
   const texts = parts.filter((part) => part.type === 'text')
-  const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joined(texts)
+  const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joinTexts(texts)
   return { role: 'tool', tool_call_id: callId, content: isError === true ? failureText(text) : text }
 }
 
@@ -62,7 +64,7 @@ function writeMessage(message: SystemMessage | AssistantMessage, flavour: Flavou
   switch (message.role) {
     case 'system': {
       const role = message.developer && flavour.developerRole ? 'developer' : 'system'
-      return { role, content: joined(message.parts), ...present({ name: message.name }) }
+      return { role, content: joinTexts(message.parts), ...present({ name: message.name }) }
     }
     case 'assistant':
       return writeAssistant(message, flavour.reasoningHistory ?? [])
@@ -71,8 +73,8 @@ function writeMessage(message: SystemMessage | AssistantMessage, flavour: Flavou
 
 function writeAssistant(message: AssistantMessage, reasoningNames: readonly string[]): JsonObject {
   const { parts, reasoning, toolCalls, name } = message
-  const text = joined(parts.filter((part) => part.type === 'text'))
-  const refusal = joined(parts.filter((part) => part.type === 'refusal'))
+  const text = joinTexts(parts.filter((part) => part.type === 'text'))
+  const refusal = joinTexts(parts.filter((part) => part.type === 'refusal'))
   const hasNoText = text === '' && (toolCalls.length > 0 || refusal !== '')
   const reasoningMembers = reasoning === '' ? [] : reasoningNames.map((member) => [member, reasoning])
   return {
@@ -94,18 +96,18 @@ function writeCall({ id, name, arguments: json, signature }: ToolCall): JsonObje
 /** A string if there is only text: chat templates of local models often do not support lists of parts. */
 function writeParts(parts: readonly UserPart[]): string | JsonObject[] {
   const texts = parts.filter((part) => part.type === 'text')
-  return texts.length === parts.length ? joined(texts) : parts.map(writePart)
+  return texts.length === parts.length ? joinTexts(texts) : parts.map(writePart)
 }
 
 function writePart(part: UserPart): JsonObject {
   switch (part.type) {
     case 'text':
       return { type: 'text', text: part.text }
-    case 'image': {
-      const { source, detail } = part
-      const url = source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`
-      return { type: 'image_url', image_url: { url, ...present({ detail }) } }
-    }
+    case 'image':
+      return {
+        type: 'image_url',
+        image_url: { url: imageUrl(part.source), ...present({ detail: part.detail }) },
+      }
     case 'audio':
       return { type: 'input_audio', input_audio: { data: part.data, format: part.format } }
     case 'file':
@@ -121,8 +123,4 @@ function writePart(part: UserPart): JsonObject {
         file: { ...openaiFile(part), ...present({ file_id: part.fileId }) },
       }
   }
-}
-
-function joined(parts: readonly { text: string }[]): string {
-  return parts.map((part) => part.text).join('\n')
 }

@@ -1,8 +1,9 @@
-import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantPart, ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { cacheMark } from '../../shared/cache-marks.ts'
+import { readCacheControl } from '../../shared/cache-control.ts'
 import { readImageSource } from '../../shared/images.ts'
+import { readAudioPart, requiredText } from '../../shared/message-parts.ts'
 
 /** Content of `system` and `developer`: text only. */
 export function readTextParts(content: unknown, path: string): TextPart[] {
@@ -20,7 +21,7 @@ export function readUserParts(content: unknown, path: string): UserPart[] {
       case 'input_image':
         return readImage(part, at)
       case 'input_audio':
-        return readAudio(part, at)
+        return readAudioPart(part.input_audio, `${at}.input_audio`)
       case 'file':
         return readFile(part, at)
       default:
@@ -32,7 +33,7 @@ export function readUserParts(content: unknown, path: string): UserPart[] {
 export function readAssistantParts(content: unknown, path: string): AssistantPart[] {
   return readParts<AssistantPart>(content, path, (part, at) =>
     part.type === 'refusal'
-      ? { type: 'refusal', text: required(part.refusal, `${at}.refusal`) }
+      ? { type: 'refusal', text: requiredText(part.refusal, `${at}.refusal`) }
       : readTextPart(part, at),
   )
 }
@@ -49,7 +50,7 @@ function readParts<T>(
     const at = `${path}[${index}]`
     if (typeof part === 'string') return { type: 'text', text: part }
     if (!isObject(part)) throw badRequest(`'${at}' must be an object with a 'type'`, at)
-    return { ...read(part, at), ...cacheMark(part) }
+    return { ...read(part, at), ...readCacheControl(part) }
   })
 }
 
@@ -60,28 +61,18 @@ function readTextPart(part: JsonObject, path: string): TextPart {
       `${path}.type`,
     )
   }
-  return { type: 'text', text: required(part.text, `${path}.text`) }
+  return { type: 'text', text: requiredText(part.text, `${path}.text`) }
 }
 
 /** Some clients send the URL itself instead of an object. */
 function readImage(part: JsonObject, path: string): ImagePart {
   const image = isObject(part.image_url) ? part.image_url : { url: part.image_url }
   const at = `${path}.image_url.url`
-  const url = required(image.url, at)
+  const url = requiredText(image.url, at)
   return {
     type: 'image',
     source: readImageSource(url, at),
     ...present({ detail: filledTextOf(image.detail ?? part.detail) }),
-  }
-}
-
-function readAudio(part: JsonObject, path: string): UserPart {
-  const audio = isObject(part.input_audio) ? part.input_audio : {}
-  const at = `${path}.input_audio`
-  return {
-    type: 'audio',
-    data: required(audio.data, `${at}.data`),
-    format: required(audio.format, `${at}.format`),
   }
 }
 
@@ -92,10 +83,4 @@ function readFile(part: JsonObject, path: string): UserPart {
     throw badRequest(`'${path}.file' must have 'file_data' or 'file_id'`, `${path}.file`)
   }
   return { type: 'file', ...source, ...present({ name: filledTextOf(file.filename) }) }
-}
-
-function required(value: unknown, path: string): string {
-  const text = textOf(value)
-  if (text === undefined) throw badRequest(`'${path}' must be a string`, path)
-  return text
 }

@@ -66,7 +66,7 @@ export const completionSampling = {
   logprobs: {
     names: ['logprobs'],
     read: (value) => (numberOf(value) === undefined ? undefined : true),
-    write: (asked, { topLogprobs = 0 }) => (asked ? topLogprobs : undefined),
+    write: (enabled, { topLogprobs = 0 }) => (enabled ? topLogprobs : undefined),
   },
   topLogprobs: {
     names: ['logprobs'],

@@ -8,7 +8,7 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { cacheMark } from '../../shared/cache-marks.ts'
+import { readCacheControl } from '../../shared/cache-control.ts'
 import { customToolAsFunction } from '../../shared/tools/custom-tools.ts'
 import { allowedTools, callableTools, declaredTool } from '../../shared/tools/declared-tools.ts'
 import { normalizedChoice } from './tool-choice.ts'
@@ -23,7 +23,9 @@ export function readTools(body: JsonObject): OfferedTools {
   const sent: unknown[] = Array.isArray(body.tools) ? body.tools : []
   const tools = sent.map((tool, index) => readTool(tool, `tools[${index}]`))
   if (tools.length === 0 && Array.isArray(body.functions)) {
-    const functions = body.functions.map((each: unknown, index) => readFunction(each, `functions[${index}]`))
+    const functions = body.functions.map((definition: unknown, index) =>
+      readFunction(definition, `functions[${index}]`),
+    )
     return readEitherChoice(body, functions)
   }
   return readEitherChoice(body, tools)
@@ -34,11 +36,14 @@ function readTool(tool: unknown, path: string): ToolDefinition {
   // The Responses API has the definition in the tool itself.
   const isFlat = isObject(tool) && typeof tool.name === 'string'
   if (isObject(tool) && type === 'custom') {
-    return { ...readCustom(tool.custom ?? (isFlat ? tool : undefined), `${path}.custom`), ...cacheMark(tool) }
+    return {
+      ...readCustom(tool.custom ?? (isFlat ? tool : undefined), `${path}.custom`),
+      ...readCacheControl(tool),
+    }
   }
   if (isObject(tool) && type === 'function') {
     const definition = tool.function ?? (isFlat ? tool : undefined)
-    return { ...readFunction(definition, `${path}.function`), ...cacheMark(tool) }
+    return { ...readFunction(definition, `${path}.function`), ...readCacheControl(tool) }
   }
   throw badRequest(
     `'${path}.type' must be function or custom: this model's upstream supports no other tools`,
@@ -70,7 +75,7 @@ function readFunction(definition: unknown, path: string): ToolDefinition {
       parameters: isObject(parameters) ? parameters : undefined,
       strict: booleanOf(definition.strict),
     }),
-    ...cacheMark(definition),
+    ...readCacheControl(definition),
   }
 }
 
@@ -114,11 +119,14 @@ function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): Offere
   if (!Array.isArray(allowed.tools)) throw badRequest(`'${path}.tools' must be a list`, `${path}.tools`)
   const names = allowed.tools.map((tool: unknown) => {
     if (!isObject(tool)) return undefined
-    const called = tool.function ?? tool.custom ?? tool
-    return isObject(called) ? called.name : undefined
+    const definition = tool.function ?? tool.custom ?? tool
+    return isObject(definition) ? definition.name : undefined
   })
-  const kept = allowedTools(tools, names, `${path}.tools`)
-  return { tools: mode === 'required' ? callableTools(kept, `${path}.tools`) : kept, toolChoice: mode }
+  const allowedDefinitions = allowedTools(tools, names, `${path}.tools`)
+  return {
+    tools: mode === 'required' ? callableTools(allowedDefinitions, `${path}.tools`) : allowedDefinitions,
+    toolChoice: mode,
+  }
 }
 
 function namedChoice(choice: unknown, tools: readonly ToolDefinition[], path: string): ToolChoice {

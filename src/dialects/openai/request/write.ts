@@ -2,10 +2,10 @@ import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
-import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { reportCacheControl } from '../../shared/cache-control.ts'
 import { keptSeconds, reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { openaiExtrasOn, promptOptionsOn } from '../../shared/prompt-options.ts'
-import { effortOn } from '../../shared/reasoning.ts'
+import { supportedPromptOptions, writeOpenaiExtras } from '../../shared/prompt-options.ts'
+import { supportedEffort } from '../../shared/reasoning.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
 import { withAllResults } from '../../shared/tools/tool-results.ts'
@@ -22,13 +22,13 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   reportOllamaMembers(request.ollama, (field, why) => {
     if (field !== 'keep_alive' || ttl === undefined) drop(field, why)
   })
-  reportCacheMarks(request, drop)
-  const extras = openaiExtrasOn(flavour, request, {
+  reportCacheControl(request, drop)
+  const extras = writeOpenaiExtras(flavour, request, {
     drop,
     why: 'OpenAI chat completions have no such field',
   })
-  const { promptCacheKey, verbosity } = promptOptionsOn(flavour, request, drop)
-  const effort = effortOn(flavour, request.reasoningEffort)
+  const { promptCacheKey, verbosity } = supportedPromptOptions(flavour, request, drop)
+  const effort = supportedEffort(flavour, request.reasoningEffort)
   if (effort.why !== undefined) drop('reasoning_effort', effort.why)
   const messages = withAllResults(foldSystemTurns(request.messages, options))
   return {

@@ -8,7 +8,7 @@ import {
   textOf,
   tokensOf,
 } from '../../../lib/json/read.ts'
-import type { GeneratedFile, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import type { ChatResponse, GeneratedFile, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import { readDataUrl } from '../../shared/images.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { readListedLogprobs } from '../completion/logprobs.ts'
@@ -41,7 +41,7 @@ export function readMessageText(message: JsonObject): MessageText {
 
 /**
  * Generated images of a `message` or `delta`. OpenAI has no such member; OpenRouter, Vercel's gateway and LiteLLM agree on
- * one. An image of which only the address is given is not a part of the response.
+ * one. An image with only an address is not part of the response.
  */
 export function readImages({ images }: JsonObject): GeneratedFile[] {
   return objectsIn(images).flatMap(({ image_url: image }) => {
@@ -130,7 +130,7 @@ export function readLogprobs(logprobs: unknown): TokenLogprob[] | undefined {
 }
 
 /** Id, creation time and fingerprint of a response; empty strings and zeros (Azure's first chunk) are ignored. */
-export function readHead(answer: JsonObject): { id?: string; created?: number; systemFingerprint?: string } {
+export function readHead(answer: JsonObject): Pick<ChatResponse, 'id' | 'created' | 'systemFingerprint'> {
   const id = filledTextOf(answer.id)
   const created = numberOf(answer.created)
   const fingerprint = filledTextOf(answer.system_fingerprint)

@@ -7,12 +7,12 @@ import {
   present,
 } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
-import { failedBy, readFinishReason } from '../../shared/finish-reasons.ts'
-import { signatureIn } from '../../shared/signatures.ts'
+import { readAnnotations } from '../../shared/annotations.ts'
+import { abortError, readFinishReason } from '../../shared/finish-reasons.ts'
+import { readCallSignature } from '../../shared/signatures.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
-import { readAnnotations } from '../../shared/url-citations.ts'
 import { toolCallContentOf } from '../stream/calls.ts'
 import {
   readHead,
@@ -33,7 +33,7 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (!isObject(body)) throw unreadable('not an object')
   if (!Array.isArray(body.choices)) throw unreadable('no choices')
   for (const choice of objectsIn(body.choices)) {
-    const failed = failedBy(choice.finish_reason)
+    const failed = abortError(choice.finish_reason)
     if (failed) throw failed
   }
 }
@@ -93,7 +93,7 @@ function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
         id: ids.claim(filledTextOf(call.id) ?? ''),
         name,
         arguments: text,
-        ...present({ signature: signatureIn(call) }),
+        ...present({ signature: readCallSignature(call) }),
       },
     ]
   })

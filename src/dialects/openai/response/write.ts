@@ -1,9 +1,10 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, Citation, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { addressed, dropFile } from '../../shared/dropped-output.ts'
-import { urlCitation } from '../../shared/url-citations.ts'
-import { type ToolCallFormat, toolCallFormatOf, writeToolCall } from './tool-call-format.ts'
+import { urlCitation } from '../../shared/annotations.ts'
+import { citationsWithUrl, dropFile } from '../../shared/dropped-output.ts'
+import { writeSignedId } from '../../shared/signatures.ts'
+import { customNames, customText } from '../../shared/tools/custom-tools.ts'
 
 /** A `chat.completion` object. Source: OpenAI API reference, "The chat completion object". */
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
@@ -32,7 +33,7 @@ function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
       role: 'assistant',
       content: hasNoText ? null : text,
       refusal: refusal ?? null,
-      annotations: addressed(citations, context).map((each) => annotation(each, text.length)),
+      annotations: citationsWithUrl(citations, context).map((citation) => annotation(citation, text.length)),
       // Some clients read one name, some the other.
       ...(reasoning === '' ? {} : { reasoning_content: reasoning, reasoning }),
       ...(form ? writeCalls(toolCalls, form) : {}),
@@ -81,7 +82,31 @@ export function writeLogprobs(logprobs: readonly TokenLogprob[] | undefined): Js
   return { content, refusal: null }
 }
 
+/** Members of the upstream's response that the client's repeats. */
+export type AnswerHead = Pick<ChatResponse, 'id' | 'created' | 'systemFingerprint'>
+
 /** The upstream's id if it has this dialect's form, otherwise one generated from the response's random part. */
 export function answerId(upstreamId: string | undefined, ownId: string): string {
   return upstreamId?.startsWith('chatcmpl-') ? upstreamId : `chatcmpl-${ownId}`
+}
+
+/** The form in which a client expects tool calls, by its request: clients that send `functions` do not read `tool_calls`. */
+export interface ToolCallFormat {
+  /** Whether the client expects the deprecated `function_call`. */
+  readonly isLegacy: boolean
+  /** Names of the client's custom tools. */
+  readonly custom: ReadonlySet<string>
+}
+
+export function toolCallFormatOf({ request = {} }: AnswerContext): ToolCallFormat {
+  const hasTools = Array.isArray(request.tools) && request.tools.length > 0
+  return { isLegacy: !hasTools && Array.isArray(request.functions), custom: customNames(request.tools) }
+}
+
+/** An entry of `tool_calls`. Source: OpenAI API reference, "The chat completion object". */
+function writeToolCall(call: ToolCall, { custom }: ToolCallFormat): JsonObject {
+  const { name, arguments: json } = call
+  const id = writeSignedId(call)
+  if (custom.has(name)) return { id, type: 'custom', custom: { name, input: customText(json) } }
+  return { id, type: 'function', function: { name, arguments: json } }
 }

@@ -9,8 +9,8 @@ import {
   present,
   textOf,
 } from '../../../lib/json/read.ts'
-import type { ChatEvent } from '../../../sdk/chat.ts'
-import { signatureIn } from '../../shared/signatures.ts'
+import { readCallSignature } from '../../shared/signatures.ts'
+import type { Emit } from '../../shared/sse-stream-reader.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { argumentText, customArguments } from '../../shared/tools/tool-arguments.ts'
 
@@ -30,8 +30,6 @@ interface StreamedCall {
   hasSentArguments: boolean
   ended: boolean
 }
-
-type Emit = (event: ChatEvent) => void
 
 /**
  * Assembles the tool calls of one choice from their fragments. Servers differ: the index may be missing, or 0 for
@@ -67,10 +65,10 @@ export class StreamedCalls {
 
   /** `previous`: the call of the preceding fragment in the same delta. */
   #fragment(fragment: JsonObject, previous: StreamedCall | undefined, emit: Emit): StreamedCall {
-    const called = toolCallContentOf(fragment)
-    const sent = { id: filledTextOf(fragment.id) ?? '', index: numberOf(fragment.index), ...called }
+    const content = toolCallContentOf(fragment)
+    const sent = { id: filledTextOf(fragment.id) ?? '', index: numberOf(fragment.index), ...content }
     let call = this.#open.find(sent)
-    if (call && startsAnother(call, sent, call === previous)) {
+    if (call && startsNewCall(call, sent, call === previous)) {
       this.#end(call, emit)
       call = undefined
     }
@@ -90,8 +88,8 @@ export class StreamedCalls {
       this.#calls.push(call)
       this.#open.add(call)
     }
-    call.signature ??= signatureIn(fragment)
-    this.#continue(call, sent.id, called, emit)
+    call.signature ??= readCallSignature(fragment)
+    this.#continue(call, sent.id, content, emit)
     return call
   }
 
@@ -173,8 +171,8 @@ class OpenCalls {
     }
     if (id === '') return last
     const unidentified = lastOf(this.#withoutId, (call) => isOpen(call) && call.sentId === '')
-    const known = (unidentified?.position ?? -1) > (identified?.position ?? -1) ? unidentified : identified
-    return known ?? (name === '' ? last : undefined)
+    const match = (unidentified?.position ?? -1) > (identified?.position ?? -1) ? unidentified : identified
+    return match ?? (name === '' ? last : undefined)
   }
 }
 
@@ -189,10 +187,10 @@ function isOpen({ ended }: StreamedCall): boolean {
 /** The last wanted call. Removes the calls behind it, which will never be wanted again. */
 function lastOf(
   calls: StreamedCall[] | undefined,
-  wanted: (call: StreamedCall) => boolean,
+  isWanted: (call: StreamedCall) => boolean,
 ): StreamedCall | undefined {
   for (let last = calls?.at(-1); last; last = calls?.at(-1)) {
-    if (wanted(last)) return last
+    if (isWanted(last)) return last
     calls?.pop()
   }
   return undefined
@@ -210,7 +208,7 @@ interface SentFragment extends ToolCallContent {
  * name is the same and the arguments are still incomplete: then the server repeats the name. Without ids and indexes, a new
  * call is recognized by another name, a second entry in one delta, or a name with arguments after a complete call.
  */
-function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
+function startsNewCall(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
   const { id, index, name, json } = sent
   if (name === '' || (call.name === '' && call.arguments === '')) return false
   if (id !== '' && call.sentId !== '') {
@@ -238,10 +236,10 @@ export interface ToolCallContent {
 /** Calls of unknown types have an empty name. Source: OpenAI API reference, "The chat completion object", `tool_calls`. */
 export function toolCallContentOf(call: JsonObject): ToolCallContent {
   const custom = isObject(call.custom) ? call.custom : undefined
-  const called = custom ?? (isObject(call.function) ? call.function : {})
+  const definition = custom ?? (isObject(call.function) ? call.function : {})
   return {
-    name: filledTextOf(called.name) ?? '',
-    json: custom ? '' : argumentText(called.arguments),
+    name: filledTextOf(definition.name) ?? '',
+    json: custom ? '' : argumentText(definition.arguments),
     input: custom && (textOf(custom.input) ?? ''),
   }
 }

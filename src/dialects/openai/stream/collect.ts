@@ -111,10 +111,10 @@ class Collector implements AnswerCollector {
   }
 
   #choiceAt(index: number, isChat: boolean): CollectedChoice {
-    const known = this.#choices.get(index)
-    if (known) {
-      if (isChat) known.message ??= { role: 'assistant', content: '' }
-      return known
+    const existing = this.#choices.get(index)
+    if (existing) {
+      if (isChat) existing.message ??= { role: 'assistant', content: '' }
+      return existing
     }
     const choice: CollectedChoice = {
       index,
@@ -152,20 +152,20 @@ function addDelta(choice: CollectedChoice, delta: JsonObject): void {
 
 /** Fragments of one call carry its index; the first has its id and name. */
 function addCalls(calls: Map<number, JsonObject>, fragments: unknown): void {
-  for (const { index, function: called, ...members } of objectsIn(fragments)) {
-    const isContinuation = isObject(called) && filledTextOf(called.name) === undefined
+  for (const { index, function: functionMember, ...members } of objectsIn(fragments)) {
+    const isContinuation = isObject(functionMember) && filledTextOf(functionMember.name) === undefined
     const at = numberOf(index) ?? Math.max(calls.size - (isContinuation ? 1 : 0), 0)
     const call = calls.get(at) ?? { function: {} }
     calls.set(at, call)
     for (const [name, value] of Object.entries(members))
       if (value !== null && value !== '') call[name] = value
-    const known = isObject(call.function) ? call.function : {}
-    call.function = known
-    for (const [name, value] of Object.entries(isObject(called) ? called : {})) {
-      const before = known[name]
+    const assembled = isObject(call.function) ? call.function : {}
+    call.function = assembled
+    for (const [name, value] of Object.entries(isObject(functionMember) ? functionMember : {})) {
+      const before = assembled[name]
       if (name === 'arguments' && typeof before === 'string' && typeof value === 'string')
-        known[name] = before + value
-      else if (value !== null && (before === undefined || value !== '')) known[name] = value
+        assembled[name] = before + value
+      else if (value !== null && (before === undefined || value !== '')) assembled[name] = value
     }
   }
 }

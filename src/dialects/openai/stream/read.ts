@@ -1,13 +1,17 @@
-import { type SseEvent, SseReader } from '../../../lib/bytes/sse.ts'
 import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../../lib/json/read.ts'
-import type { ChatEvent, Timings, Usage } from '../../../sdk/chat.ts'
+import type { Timings, Usage } from '../../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../../sdk/errors.ts'
-import { failedBy, readFinishReason } from '../../shared/finish-reasons.ts'
+import { readAnnotations } from '../../shared/annotations.ts'
+import { abortError, readFinishReason } from '../../shared/finish-reasons.ts'
+import {
+  createSseStreamReader,
+  type Emit,
+  type SseStreamState,
+  type StreamOutcome,
+} from '../../shared/sse-stream-reader.ts'
 import { parseEvent } from '../../shared/stream-event.ts'
 import { randomCallId } from '../../shared/tools/call-ids.ts'
-import { unreadable } from '../../shared/upstream-error.ts'
-import { readAnnotations } from '../../shared/url-citations.ts'
 import {
   readHead,
   readImages,
@@ -18,8 +22,6 @@ import {
   stopSequenceOf,
 } from '../response/fields-read.ts'
 import { StreamedCalls } from './calls.ts'
-
-type Emit = (event: ChatEvent) => void
 
 interface StreamedChoice {
   calls: StreamedCalls
@@ -32,15 +34,14 @@ interface StreamedChoice {
 
 /** Reads a streamed chat completion. `newCallId` returns an id for a call that has none. */
 export function createReader(newCallId: () => string = randomCallId): ChatStreamReader {
-  return new StreamReader(newCallId)
+  return createSseStreamReader(new OpenaiStreamState(newCallId))
 }
 
-class StreamReader implements ChatStreamReader {
+class OpenaiStreamState implements SseStreamState {
+  readonly parse = parseEvent
   readonly #newCallId: () => string
-  readonly #events = new SseReader()
   readonly #choices = new Map<number, StreamedChoice>()
   #started = false
-  #over = false
   #usage: Usage | undefined
   #timings: Timings | undefined
 
@@ -48,48 +49,7 @@ class StreamReader implements ChatStreamReader {
     this.#newCallId = newCallId
   }
 
-  push(chunk: Uint8Array, emit: Emit): void {
-    if (this.#over) return
-    try {
-      this.#events.push(chunk, (event) => this.#event(event, emit, false))
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      this.#settle(unreadable('line too long', error), emit)
-    }
-  }
-
-  end(emit: Emit): void {
-    if (this.#over) return
-    this.#events.end((event) => this.#event(event, emit, true))
-    if (this.#over) return
-    const choices = [...this.#choices.values()]
-    const finished = choices.length > 0 && choices.every((choice) => choice.finishReason !== undefined)
-    this.#settle(finished ? undefined : streamTruncated(), emit)
-  }
-
-  /** `cutOff`: the event is the unterminated rest of the stream, where broken JSON means that it was truncated. */
-  #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
-    if (this.#over) return
-    const event = parseEvent(sent)
-    switch (event.type) {
-      case 'data':
-        this.#chunk(event.data, emit)
-        return
-      case 'done':
-        this.#done(emit)
-        return
-      case 'error':
-        this.#settle(event.error, emit)
-        return
-      case 'broken':
-        if (!cutOff) this.#settle(event.error, emit)
-        return
-      case 'nothing':
-        return
-    }
-  }
-
-  #chunk(chunk: JsonObject, emit: Emit): void {
+  onData({ data: chunk }: { data: JsonObject }, emit: Emit): StreamOutcome {
     this.#usage = readUsage(chunk) ?? this.#usage
     this.#timings = readTimings(chunk) ?? this.#timings
     for (const [position, choice] of objectsIn(chunk.choices).entries()) {
@@ -98,11 +58,22 @@ class StreamReader implements ChatStreamReader {
         emit({ type: 'start', ...readHead(chunk) })
       }
       const error = this.#choice(numberOf(choice.index) ?? position, choice, emit)
-      if (error) {
-        this.#settle(error, emit)
-        return
-      }
+      if (error) return error
     }
+    return undefined
+  }
+
+  /** Some servers never send a finish reason: after content, their end marker suffices. */
+  onDone(emit: Emit): StreamOutcome {
+    const answered = [...this.#choices.values()].some((choice) => choice.content || choice.finishReason)
+    return answered ? this.#finish(emit) : streamTruncated()
+  }
+
+  /** Some servers never send the end marker: a finish reason for every choice suffices. */
+  onClose(emit: Emit): StreamOutcome {
+    const choices = [...this.#choices.values()]
+    const finished = choices.length > 0 && choices.every((choice) => choice.finishReason !== undefined)
+    return finished ? this.#finish(emit) : streamTruncated()
   }
 
   /** The chunk that finishes a choice may still have content. */
@@ -125,12 +96,12 @@ class StreamReader implements ChatStreamReader {
     if (isFilled || state.calls.any) state.content = true
     state.finishReason = filledTextOf(choice.finish_reason) ?? state.finishReason
     state.stopSequence = stopSequenceOf(choice) ?? state.stopSequence
-    return failedBy(state.finishReason)
+    return abortError(state.finishReason)
   }
 
   #stateOf(index: number): StreamedChoice {
-    const known = this.#choices.get(index)
-    if (known) return known
+    const existing = this.#choices.get(index)
+    if (existing) return existing
     const state = {
       calls: new StreamedCalls(index, this.#newCallId),
       content: false,
@@ -141,21 +112,8 @@ class StreamReader implements ChatStreamReader {
     return state
   }
 
-  /** Some servers never send a finish reason: after content, their end marker suffices. */
-  #done(emit: Emit): void {
-    const answered = [...this.#choices.values()].some((choice) => choice.content || choice.finishReason)
-    this.#settle(answered ? undefined : streamTruncated(), emit)
-  }
-
-  #settle(failure: RouterError | undefined, emit: Emit): void {
-    if (this.#over) return
-    this.#over = true
-    if (!failure) this.#finish(emit)
-    emit(failure ? { type: 'error', error: failure } : { type: 'end' })
-  }
-
   /** Emits the last events. Token counts are sent after the finish reason, but emitted before it. */
-  #finish(emit: Emit): void {
+  #finish(emit: Emit): 'complete' {
     const choices = [...this.#choices].toSorted(([one], [other]) => one - other)
     for (const [, { calls }] of choices) calls.close(emit)
     if (this.#usage) {
@@ -165,6 +123,7 @@ class StreamReader implements ChatStreamReader {
       const end = readFinishReason(finishReason, calls.any)
       emit({ type: 'finish', choice, ...end, ...(stopSequence === undefined ? {} : { stopSequence }) })
     }
+    return 'complete'
   }
 }
 

@@ -1,12 +1,19 @@
 import type { ChatEvent, Citation, FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
-import { addressed, dropFile } from '../../shared/dropped-output.ts'
+import { citationsWithUrl, dropFile } from '../../shared/dropped-output.ts'
 import { describeForOpenai } from '../../shared/openai-error.ts'
-import { signedId } from '../../shared/signatures.ts'
+import { writeSignedId } from '../../shared/signatures.ts'
 import { customText } from '../../shared/tools/custom-tools.ts'
-import { type ToolCallFormat, toolCallFormatOf } from '../response/tool-call-format.ts'
-import { annotation, answerId, writeLogprobs, writeUsage } from '../response/write.ts'
+import {
+  type AnswerHead,
+  annotation,
+  answerId,
+  type ToolCallFormat,
+  toolCallFormatOf,
+  writeLogprobs,
+  writeUsage,
+} from '../response/write.ts'
 
 /** Writes the chunks of a streamed answer. Source: OpenAI API reference, "The chat completion chunk object". */
 export function createWriter(context: AnswerContext): ChatStreamWriter {
@@ -61,7 +68,7 @@ class StreamWriter implements ChatStreamWriter {
       case 'refusal-delta':
         return this.#delta(event.choice, `{"refusal":${JSON.stringify(event.text)}}`)
       case 'tool-call-start':
-        return this.#callStart(event.choice, event.call, signedId(event), event.name)
+        return this.#callStart(event.choice, event.call, writeSignedId(event), event.name)
       case 'tool-call-delta':
         return this.#callDelta(event.choice, event.call, event.arguments)
       case 'block-end':
@@ -89,7 +96,7 @@ class StreamWriter implements ChatStreamWriter {
 
   #citation(choice: number, citation: Citation): string {
     const length = this.#choices.get(choice)?.length ?? 0
-    const annotations = addressed([citation], this.#context).map((each) => annotation(each, length))
+    const annotations = citationsWithUrl([citation], this.#context).map((cited) => annotation(cited, length))
     return annotations.length === 0 ? '' : this.#delta(choice, JSON.stringify({ annotations }))
   }
 
@@ -151,8 +158,8 @@ class StreamWriter implements ChatStreamWriter {
 
   #finish(choice: number, reason: FinishReason): string {
     const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
-    const called = this.#choices.get(choice)?.calledTools
-    const ending = reason === 'stop' && called ? 'tool_calls' : reason
+    const calledTools = this.#choices.get(choice)?.calledTools
+    const ending = reason === 'stop' && calledTools ? 'tool_calls' : reason
     const finishReason = this.#form?.isLegacy && ending === 'tool_calls' ? 'function_call' : ending
     return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${finishReason}"}]${this.#noUsage}}\n\n`
   }
@@ -162,12 +169,6 @@ class StreamWriter implements ChatStreamWriter {
     if (!this.#context.includeUsage || !this.#usage) return ''
     return `${this.#head}[],"usage":${JSON.stringify(writeUsage(this.#usage))}}\n\n`
   }
-}
-
-interface AnswerHead {
-  id?: string
-  created?: number
-  systemFingerprint?: string
 }
 
 function headOf(context: AnswerContext, upstream: AnswerHead): string {

@@ -34,14 +34,14 @@ export class Conversation {
   /** All smaller numbers are used. */
   #nextNumber = 0
   /** Outputs that precede their call. */
-  readonly #waiting: Result[] = []
+  readonly #resultsWithoutCall: Result[] = []
   /** The response that the next items may belong to. */
-  #open: { message: AssistantMessage; calls: Call[] } | undefined
+  #openResponse: { message: AssistantMessage; calls: Call[] } | undefined
   #reasoning: { text: string; signature: string | undefined }[] = []
 
   /** Adds a turn of the user or system. Preceding reasoning without a response is dropped. */
   add(message: ChatMessage): void {
-    this.#open = undefined
+    this.#openResponse = undefined
     this.#reasoning = []
     this.#turns.push({ message, calls: [] })
   }
@@ -52,9 +52,9 @@ export class Conversation {
 
   /** Text after calls that have no output yet belongs to the same response; other text begins a new one. */
   addAnswer(parts: AssistantMessage['parts']): void {
-    if (!this.#open?.calls.length) this.#open = this.#begin()
-    addParts(this.#open.message, parts)
-    this.#attachReasoning(this.#open.message)
+    if (!this.#openResponse?.calls.length) this.#openResponse = this.#beginResponse()
+    addParts(this.#openResponse.message, parts)
+    this.#attachReasoning(this.#openResponse.message)
   }
 
   /** Consecutive calls, and the text before them, are one response with parallel calls. */
@@ -62,27 +62,27 @@ export class Conversation {
     const { id: unsignedId, signature } = readSignedId(sentId)
     const id = this.#uniqueId(unsignedId)
     const call = { id, name, answered: false, result: undefined }
-    this.#open ??= this.#begin()
-    this.#open.message.toolCalls.push({
+    this.#openResponse ??= this.#beginResponse()
+    this.#openResponse.message.toolCalls.push({
       id,
       name,
       arguments: json,
       ...(signature === undefined ? {} : { signature }),
     })
-    this.#open.calls.push(call)
+    this.#openResponse.calls.push(call)
     this.#calls.add(sentId, call)
-    this.#attachReasoning(this.#open.message)
+    this.#attachReasoning(this.#openResponse.message)
   }
 
   addResult(result: Result): void {
-    if (this.#settle(result)) this.#open = undefined
-    else this.#waiting.push(result)
+    if (this.#attachResult(result)) this.#openResponse = undefined
+    else this.#resultsWithoutCall.push(result)
   }
 
   /** Throws `bad_request` for an output without a call, or for a second output of a call. */
   messages(): ChatMessage[] {
-    for (const result of this.#waiting) {
-      if (!this.#settle(result)) {
+    for (const result of this.#resultsWithoutCall) {
+      if (!this.#attachResult(result)) {
         const path = `${result.path}.call_id`
         throw badRequest(`No open tool call found for the output with call_id '${result.sentId}'`, path)
       }
@@ -94,7 +94,7 @@ export class Conversation {
   }
 
   /** Among calls with equal ids, the oldest without output is meant: some engines count from zero in every turn. */
-  #settle({ sentId, parts }: Result): boolean {
+  #attachResult({ sentId, parts }: Result): boolean {
     const call = this.#calls.oldestOpen(sentId)
     if (!call) return false
     call.answered = true
@@ -111,7 +111,7 @@ export class Conversation {
     return id
   }
 
-  #begin(): { message: AssistantMessage; calls: Call[] } {
+  #beginResponse(): { message: AssistantMessage; calls: Call[] } {
     const turn = {
       message: { role: 'assistant', parts: [], reasoning: '', toolCalls: [] } satisfies AssistantMessage,
       calls: [],

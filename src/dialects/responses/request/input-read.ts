@@ -69,17 +69,17 @@ function readItem(item: JsonObject, path: string, { conversation, dropped, offer
 function readNative(item: JsonObject, path: string, conversation: Conversation): boolean {
   const callId = filledTextOf(item.call_id) ?? filledTextOf(item.id)
   if (callId === undefined) return false
-  const called = toolOfCall(item)
-  if (called) {
-    conversation.addCall(callId, called.name, JSON.stringify(called.read(item)))
+  const tool = toolOfCall(item)
+  if (tool) {
+    conversation.addCall(callId, tool.name, JSON.stringify(tool.read(item)))
     return true
   }
-  const answered = toolOfOutput(item)
-  if (answered) {
-    const parts = readUserParts(answered.output(item) ?? '', `${path}.output`)
+  const toolOfResult = toolOfOutput(item)
+  if (toolOfResult) {
+    const parts = readUserParts(toolOfResult.output(item) ?? '', `${path}.output`)
     conversation.addResult({ sentId: callId, parts, path })
   }
-  return answered !== undefined
+  return toolOfResult !== undefined
 }
 
 /** Reads the text of an item of unknown type, as new ones appear every few months. Returns whether it has any. */
@@ -170,7 +170,7 @@ function required(value: unknown, path: string): string {
 }
 
 /** What a request refers to in responses that the router has stored. */
-export interface Remembered {
+export interface StoredItems {
   /** Input and output items of the previous turns, oldest first; undefined if none are referenced. */
   history: readonly JsonObject[] | undefined
   /** The known items that the input references by id. */
@@ -184,9 +184,9 @@ export interface InputItem {
 }
 
 /** All items of a request, with those of earlier turns first. A string becomes a user message. */
-export function inputItems(input: unknown, remembered?: Remembered): InputItem[] {
-  const earlier = remembered?.history?.map((item) => ({ item, path: 'previous_response_id' })) ?? []
-  return [...earlier, ...ownItems(input, remembered?.referenced)]
+export function inputItems(input: unknown, stored?: StoredItems): InputItem[] {
+  const earlier = stored?.history?.map((item) => ({ item, path: 'previous_response_id' })) ?? []
+  return [...earlier, ...itemsOfBody(input, stored?.referenced)]
 }
 
 /** The id in an `item_reference`, whose `type` is optional. */
@@ -195,7 +195,7 @@ export function referenceOf(item: JsonObject): string | undefined {
   return item.type === 'item_reference' || bare ? textOf(item.id) : undefined
 }
 
-function ownItems(input: unknown, referenced: Remembered['referenced'] | undefined): InputItem[] {
+function itemsOfBody(input: unknown, referenced: StoredItems['referenced'] | undefined): InputItem[] {
   if (typeof input === 'string') {
     const content = [{ type: 'input_text', text: input }]
     return [{ item: { type: 'message', role: 'user', content }, path: 'input' }]

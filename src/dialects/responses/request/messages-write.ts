@@ -8,8 +8,10 @@ import type {
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
+import { imageUrl } from '../../shared/images.ts'
+import { joinTexts } from '../../shared/message-parts.ts'
 import { openaiFile } from '../../shared/openai-file.ts'
-import { inOrder } from '../../shared/tools/call-order.ts'
+import { orderedPieces } from '../../shared/tools/call-order.ts'
 import { failureText } from '../../shared/tools/tool-results.ts'
 
 /** Writes turns as input items. Their ids are omitted, because only the upstream that created them knows them. */
@@ -33,7 +35,7 @@ function writeTurn(
   switch (message.role) {
     case 'system': {
       const role = message.developer && flavour.developerRole ? 'developer' : 'system'
-      return [{ role, content: joined(message.parts) }]
+      return [{ role, content: joinTexts(message.parts) }]
     }
     case 'user':
       return [{ role: 'user', content: writeContent(message.parts) }]
@@ -51,7 +53,7 @@ function writeAssistant(message: AssistantMessage, acceptsReasoning: boolean): J
     items.push({ type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: reasoning }] })
   }
   let content: JsonObject[] = []
-  for (const piece of inOrder(message)) {
+  for (const piece of orderedPieces(message)) {
     if (piece.type === 'call') {
       const { id, name, arguments: json } = piece.call
       items.push({ type: 'function_call', call_id: id, name, arguments: json })
@@ -69,11 +71,11 @@ function writeOutput({ type, text }: AssistantPart): JsonObject {
 }
 
 function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
-  const output = isError === true ? failed(parts) : parts
+  const output = isError === true ? asFailure(parts) : parts
   return { type: 'function_call_output', call_id: callId, output: writeContent(output) }
 }
 
-function failed([first, ...rest]: readonly UserPart[]): UserPart[] {
+function asFailure([first, ...rest]: readonly UserPart[]): UserPart[] {
   if (first?.type === 'text') return [{ ...first, text: failureText(first.text) }, ...rest]
   const failure: UserPart = { type: 'text', text: failureText('') }
   return first ? [failure, first, ...rest] : [failure]
@@ -81,18 +83,15 @@ function failed([first, ...rest]: readonly UserPart[]): UserPart[] {
 
 function writeContent(parts: readonly UserPart[]): string | JsonObject[] {
   const texts = parts.filter((part) => part.type === 'text')
-  return texts.length === parts.length ? joined(texts) : parts.map(writePart)
+  return texts.length === parts.length ? joinTexts(texts) : parts.map(writePart)
 }
 
 function writePart(part: UserPart): JsonObject {
   switch (part.type) {
     case 'text':
       return { type: 'input_text', text: part.text }
-    case 'image': {
-      const { source, detail } = part
-      const url = source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`
-      return { type: 'input_image', image_url: url, detail: detail ?? 'auto' }
-    }
+    case 'image':
+      return { type: 'input_image', image_url: imageUrl(part.source), detail: part.detail ?? 'auto' }
     case 'file':
       return {
         type: 'input_file',
@@ -102,8 +101,4 @@ function writePart(part: UserPart): JsonObject {
     case 'audio':
       throw badRequest('The upstream of this model does not accept audio', 'messages')
   }
-}
-
-function joined(parts: readonly { text: string }[]): string {
-  return parts.map((part) => part.text).join('\n')
 }

@@ -32,9 +32,9 @@ const tool: KnownMembers = { type: true, name: true, description: true, paramete
 
 /** Reports members of items and tools that have no equivalent in other dialects. */
 export function reportNestedMembers(body: JsonObject, report: ReportField): void {
-  for (const each of objectsIn(body.input)) {
-    const known = items[typeof each.type === 'string' ? each.type : 'message']
-    if (known) reportNested(each, 'input', known, report)
+  for (const item of objectsIn(body.input)) {
+    const known = items[typeof item.type === 'string' ? item.type : 'message']
+    if (known) reportNested(item, 'input', known, report)
   }
   reportNested(
     objectsIn(body.tools).filter(({ type }) => type === 'function'),

@@ -1,7 +1,8 @@
-import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantPart, FilePart, ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { readImageSource } from '../../shared/images.ts'
+import { readAudioPart, requiredText, unknownPartText } from '../../shared/message-parts.ts'
 
 /** Content of `system` and `developer`: text only. */
 export function readTextParts(content: unknown, path: string): TextPart[] {
@@ -18,7 +19,7 @@ export function readUserParts(content: unknown, path: string): UserPart[] {
       case 'input_file':
         return readFile(part, at)
       case 'input_audio':
-        return readAudio(part, at)
+        return readAudioPart(isObject(part.input_audio) ? part.input_audio : part, `${at}.input_audio`)
       default:
         return readText(part, at)
     }
@@ -28,7 +29,7 @@ export function readUserParts(content: unknown, path: string): UserPart[] {
 export function readAssistantParts(content: unknown, path: string): AssistantPart[] {
   return readParts<AssistantPart>(content, path, (part, at) =>
     part.type === 'refusal'
-      ? { type: 'refusal', text: required(part.refusal, `${at}.refusal`) }
+      ? { type: 'refusal', text: requiredText(part.refusal, `${at}.refusal`) }
       : readText(part, at),
   )
 }
@@ -48,20 +49,13 @@ function readParts<T>(
   })
 }
 
-/** A longer unknown part is considered data, not text. In UTF-16 code units. */
-const maxUnknownLength = 4_096
-
-/**
- * Reads `input_text` and `output_text` alike, because clients copy responses into the next input. An unknown part is kept as
- * its text or JSON: rejecting it would end the conversation for good.
- */
+/** Reads `input_text` and `output_text` alike, because clients copy responses into the next input. */
 function readText(part: JsonObject, path: string): TextPart {
   const { type } = part
   if (type !== 'input_text' && type !== 'output_text' && type !== 'text' && typeof part.text !== 'string') {
-    const json = JSON.stringify(part)
-    return { type: 'text', text: json.length > maxUnknownLength ? `[${textOf(type) ?? 'content'}]` : json }
+    return { type: 'text', text: unknownPartText(part) }
   }
-  return { type: 'text', text: required(part.text, `${path}.text`) }
+  return { type: 'text', text: requiredText(part.text, `${path}.text`) }
 }
 
 /** The URL is a string in this dialect; some clients send the object of chat completions. */
@@ -75,7 +69,7 @@ function readImage(part: JsonObject, path: string): ImagePart {
     )
   }
   const image = isObject(part.image_url) ? part.image_url : { url: part.image_url }
-  const url = required(image.url, at)
+  const url = requiredText(image.url, at)
   return {
     type: 'image',
     source: readImageSource(url, at),
@@ -98,20 +92,4 @@ function readFile(part: JsonObject, path: string): FilePart {
     throw badRequest(`'${path}' must have 'file_data', 'file_url' or 'file_id'`, path)
   }
   return { type: 'file', ...source, ...present({ name: filledTextOf(part.filename) }) }
-}
-
-function readAudio(part: JsonObject, path: string): UserPart {
-  const audio = isObject(part.input_audio) ? part.input_audio : part
-  const at = `${path}.input_audio`
-  return {
-    type: 'audio',
-    data: required(audio.data, `${at}.data`),
-    format: required(audio.format, `${at}.format`),
-  }
-}
-
-function required(value: unknown, path: string): string {
-  const text = textOf(value)
-  if (text === undefined) throw badRequest(`'${path}' must be a string`, path)
-  return text
 }

@@ -16,21 +16,21 @@ import {
   unknownMembers,
 } from '../../shared/dropped-fields.ts'
 import { readEffort } from '../../shared/reasoning.ts'
-import { readSampling } from '../../shared/sampling.ts'
+import { isAbsent, readSampling } from '../../shared/sampling.ts'
 import { ClientTools } from '../client-tools.ts'
-import { inputItems, type Remembered, readInput } from './input-read.ts'
+import { inputItems, readInput, type StoredItems } from './input-read.ts'
 import { reportNestedMembers } from './nested-members.ts'
 import { logprobsName, sampling } from './sampling.ts'
 import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
 /**
- * Reads a body of `POST /v1/responses` that was checked against its schema. `remembered`: what `previous_response_id` and item
+ * Reads a body of `POST /v1/responses` that was checked against its schema. `stored`: what `previous_response_id` and item
  * references refer to; without it both are rejected, because history must not be dropped silently. Throws `bad_request`.
  */
-export function readRequest(body: JsonObject, stream: boolean, remembered?: Remembered): ChatRequest {
-  refuseUnsupported(body, remembered)
-  const items = inputItems(body.input, remembered)
+export function readRequest(body: JsonObject, stream: boolean, stored?: StoredItems): ChatRequest {
+  rejectUnsupported(body, stored)
+  const items = inputItems(body.input, stored)
   const offered = new ClientTools(body.tools, items)
   const { messages, dropped: droppedItems } = readInput(items, offered)
   const { tools, toolChoice, dropped: droppedTools } = readTools(body, offered)
@@ -65,20 +65,16 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
   }
 }
 
-function refuseUnsupported(body: JsonObject, remembered: Remembered | undefined): void {
+function rejectUnsupported(body: JsonObject, stored: StoredItems | undefined): void {
   const unsupported = {
-    conversation: isSet(body.conversation),
-    prompt: isSet(body.prompt),
+    conversation: !isAbsent(body.conversation),
+    prompt: !isAbsent(body.prompt),
     background: body.background === true,
-    previous_response_id: isSet(body.previous_response_id) && remembered?.history === undefined,
+    previous_response_id: !isAbsent(body.previous_response_id) && stored?.history === undefined,
   }
   for (const [name, isUsed] of Object.entries(unsupported)) {
     if (isUsed) throw badRequest(`'${name}' is not supported`, name, 'unsupported_parameter')
   }
-}
-
-function isSet(value: unknown): boolean {
-  return value !== undefined && value !== null
 }
 
 function readInstructions(instructions: unknown): ChatMessage[] {
@@ -120,18 +116,18 @@ function readFormat(text: unknown): ResponseFormat | undefined {
 function readExtras(body: JsonObject): JsonObject {
   return {
     ...unknownMembers(body, ResponsesBody.properties),
-    ...nested('text', body.text, ['format', 'verbosity']),
+    ...unknownMembersIn('text', body.text, ['format', 'verbosity']),
     // A summary of the reasoning is always sent.
-    ...nested('reasoning', body.reasoning, ['effort', 'summary', 'generate_summary']),
+    ...unknownMembersIn('reasoning', body.reasoning, ['effort', 'summary', 'generate_summary']),
     ...(body.truncation === 'auto' ? { truncation: 'auto' } : {}),
     ...readIncluded(body.include),
   }
 }
 
-function nested(name: string, value: unknown, known: readonly string[]): JsonObject {
+function unknownMembersIn(name: string, value: unknown, known: readonly string[]): JsonObject {
   if (!isObject(value)) return {}
   const rest = Object.entries(membersExcept(value, (member) => known.includes(member)))
-  return Object.fromEntries(rest.map(([member, each]) => [`${name}.${member}`, each]))
+  return Object.fromEntries(rest.map(([member, value]) => [`${name}.${member}`, value]))
 }
 
 function readIncluded(include: unknown): JsonObject {

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, numberOf } from '../../../lib/json/read.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
-import { engineFieldsDropped, isAbsent, type SamplingTable } from '../../shared/sampling.ts'
+import { engineFieldsDropped, isAbsent, type SamplingTable, singleChoice } from '../../shared/sampling.ts'
 
 export const logprobsName = 'message.output_text.logprobs'
 
@@ -31,17 +31,14 @@ export const sampling = {
     // A number of alternatives requests them as well.
     names: ['include', 'top_logprobs'],
     read: (value) => (includesLogprobs(value) || (numberOf(value) ?? 0) > 0 ? true : undefined),
-    write: (asked) => (asked ? [logprobsName] : undefined),
+    write: (enabled) => (enabled ? [logprobsName] : undefined),
   },
   topLogprobs: {
     names: ['top_logprobs'],
     read: (value, { include }) => (value === 0 && !includesLogprobs(include) ? undefined : numberOf(value)),
     write: (count, { logprobs }) => (logprobs ? count : undefined),
   },
-  n: {
-    refused: 'The upstream of this model returns one choice per request; n must be 1',
-    unless: (answers) => answers <= 1,
-  },
+  n: singleChoice,
 } as const satisfies SamplingTable
 
 function includesLogprobs(include: unknown): boolean {
@@ -55,10 +52,10 @@ const foreignMembers: ReadonlySet<string> = new Set(['keep_alive', 'stream_optio
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   const translated = translateDefaults(sampling, body, defaults, { flavour })
   const { reasoning_effort: effort, ...others } = translated.others
-  const kept = Object.entries(others).filter(([name]) => !foreignMembers.has(name))
+  const supported = Object.entries(others).filter(([name]) => !foreignMembers.has(name))
   return fillMissing(body, {
     ...translated.sampling,
-    ...Object.fromEntries(kept),
+    ...Object.fromEntries(supported),
     ...(isAbsent(effort)
       ? {}
       : { reasoning: { effort, ...(isObject(others.reasoning) ? others.reasoning : {}) } }),

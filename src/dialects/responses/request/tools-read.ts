@@ -9,7 +9,7 @@ import {
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { customToolAsFunction } from '../../shared/tools/custom-tools.ts'
-import { callableTools, undeclared } from '../../shared/tools/declared-tools.ts'
+import { callableTools, undeclaredTool } from '../../shared/tools/declared-tools.ts'
 import type { ClientTool, ClientTools } from '../client-tools.ts'
 
 export interface OfferedTools {
@@ -73,8 +73,8 @@ function readChoice(
   if (choice === 'required') return { tools: callableTools(tools, 'tool_choice'), toolChoice: choice }
   if (isObject(choice)) {
     if (choice.type === 'allowed_tools') return readAllowed(choice, tools, offered)
-    const named = namedBy(choice, offered)
-    if (named) return chosen(named, tools, 'tool_choice.name')
+    const names = wireNamesOf(choice, offered)
+    if (names) return chooseAmong(names, tools, 'tool_choice.name')
     throw badRequest(
       `The tool '${textOf(choice.type) ?? ''}' is not supported, so it cannot be chosen`,
       'tool_choice',
@@ -99,43 +99,43 @@ function readAllowed(
   const declared = new Set(tools.map(({ name }) => name))
   const names = new Set<string>()
   /** A repeated entry may name many tools each time. */
-  const read = new Set<string>()
+  const seen = new Set<string>()
   for (const [index, tool] of allowed.tools.entries()) {
     const { type, name, namespace, server_label: server } = isObject(tool) ? tool : {}
-    const meant = JSON.stringify([type, name, namespace, server])
-    if (isObject(tool) && read.has(meant)) continue
-    read.add(meant)
+    const key = JSON.stringify([type, name, namespace, server])
+    if (isObject(tool) && seen.has(key)) continue
+    seen.add(key)
     const path = `tool_choice.tools[${index}]`
-    for (const name of allowedBy(tool, offered, path)) {
-      if (!declared.has(name)) throw undeclared(name, path)
+    for (const name of allowedWireNames(tool, offered, path)) {
+      if (!declared.has(name)) throw undeclaredTool(name, path)
       names.add(name)
     }
   }
-  const kept = tools.filter(({ name }) => names.has(name))
+  const allowedTools = tools.filter(({ name }) => names.has(name))
   return {
-    tools: mode === 'required' ? callableTools(kept, 'tool_choice.tools') : kept,
+    tools: mode === 'required' ? callableTools(allowedTools, 'tool_choice.tools') : allowedTools,
     toolChoice: mode,
   }
 }
 
 /** The wire names of an allowed tool; none if it is declared and runs at OpenAI, because it is reported as dropped. */
-function allowedBy(tool: unknown, offered: ClientTools, path: string): string[] {
-  if (!isObject(tool)) throw undeclared(undefined, path)
-  const names = namedBy(tool, offered)
+function allowedWireNames(tool: unknown, offered: ClientTools, path: string): string[] {
+  if (!isObject(tool)) throw undeclaredTool(undefined, path)
+  const names = wireNamesOf(tool, offered)
   if (names === undefined && offered.declaresHosted(tool)) return []
-  if (!names?.length) throw undeclared(tool.name ?? tool.type, path)
+  if (!names?.length) throw undeclaredTool(tool.name ?? tool.type, path)
   return names
 }
 
 /** The wire names of the tools that a choice refers to; undefined for a type of tool that OpenAI runs. */
-function namedBy(choice: JsonObject, offered: ClientTools): string[] | undefined {
+function wireNamesOf(choice: JsonObject, offered: ClientTools): string[] | undefined {
   const name = textOf(choice.name) ?? ''
   const namespace = filledTextOf(choice.namespace)
   switch (choice.type ?? 'function') {
     case 'function':
     case 'custom':
       if (namespace !== undefined) return [offered.wireNameOf(name, namespace)]
-      return [offered.called(name)?.wireName ?? name]
+      return [offered.findByWireName(name)?.wireName ?? name]
     case 'namespace':
       return offered.inNamespace(name).map(({ wireName }) => wireName)
     default: {
@@ -145,18 +145,18 @@ function namedBy(choice: JsonObject, offered: ClientTools): string[] | undefined
 }
 
 /** A single tool is named; of several, as in a namespace, any one must be called. */
-function chosen(
+function chooseAmong(
   names: readonly string[],
   tools: readonly ToolDefinition[],
   path: string,
 ): Omit<OfferedTools, 'dropped'> {
   const allowed = new Set(names)
-  const kept = tools.filter(({ name }) => allowed.has(name))
-  const [only] = kept
-  if (!only) throw undeclared(names[0], path)
-  return kept.length === 1
+  const chosenTools = tools.filter(({ name }) => allowed.has(name))
+  const [only] = chosenTools
+  if (!only) throw undeclaredTool(names[0], path)
+  return chosenTools.length === 1
     ? { tools: [...tools], toolChoice: { name: only.name } }
-    : { tools: kept, toolChoice: 'required' }
+    : { tools: chosenTools, toolChoice: 'required' }
 }
 
 /**
@@ -165,9 +165,9 @@ function chosen(
 function normalizedChoice(choice: unknown): unknown {
   if (choice === 'any') return 'required'
   if (!isObject(choice)) return choice
-  const { type, function: called } = choice
+  const { type, function: functionMember } = choice
   if (type === 'none' || type === 'auto' || type === 'required') return type
   if (type === 'any') return 'required'
   if (type === 'tool') return { ...choice, type: 'function' }
-  return isObject(called) ? { ...called, type: 'function' } : choice
+  return isObject(functionMember) ? { ...functionMember, type: 'function' } : choice
 }

@@ -1,10 +1,10 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
-import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { reportCacheControl } from '../../shared/cache-control.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { openaiExtrasOn, promptOptionsOn } from '../../shared/prompt-options.ts'
-import { effortOn } from '../../shared/reasoning.ts'
+import { supportedPromptOptions, writeOpenaiExtras } from '../../shared/prompt-options.ts'
+import { supportedEffort } from '../../shared/reasoning.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { reportSignatures } from '../../shared/signatures.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
@@ -19,15 +19,15 @@ import { sampling } from './sampling.ts'
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   reportSignatures(request, drop)
-  reportCacheMarks(request, drop)
-  const extras = openaiExtrasOn(options.flavour, request, {
+  reportCacheControl(request, drop)
+  const extras = writeOpenaiExtras(options.flavour, request, {
     drop,
     why: 'the Responses API has no such field',
   })
-  const { promptCacheKey, verbosity } = promptOptionsOn(options.flavour, request, drop)
+  const { promptCacheKey, verbosity } = supportedPromptOptions(options.flavour, request, drop)
   reportOllamaMembers(request.ollama, drop)
   const format = writeFormat(request.responseFormat)
-  const effort = effortOn(options.flavour, request.reasoningEffort)
+  const effort = supportedEffort(options.flavour, request.reasoningEffort)
   if (effort.why !== undefined) drop('reasoning.effort', effort.why)
   return {
     model: options.model,
@@ -46,10 +46,15 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
 function writeTools(request: ChatRequest, { flavour }: WriteRequestOptions): JsonObject {
   const { tools, toolChoice, parallelToolCalls } = request
   if (tools.length === 0) return {}
-  const named = typeof toolChoice === 'object' ? toolChoice.name : undefined
-  const only = named !== undefined && flavour.namedToolChoice === false
-  const offered = only ? tools.filter(({ name }) => name === named) : tools
-  const choice = named === undefined ? toolChoice : only ? 'required' : { type: 'function', name: named }
+  const chosenName = typeof toolChoice === 'object' ? toolChoice.name : undefined
+  const offersOnlyChosen = chosenName !== undefined && flavour.namedToolChoice === false
+  const offered = offersOnlyChosen ? tools.filter(({ name }) => name === chosenName) : tools
+  const choice =
+    chosenName === undefined
+      ? toolChoice
+      : offersOnlyChosen
+        ? 'required'
+        : { type: 'function', name: chosenName }
   return {
     tools: offered.map(({ name, description, parameters, strict }) => ({
       type: 'function',

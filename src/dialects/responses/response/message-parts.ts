@@ -1,7 +1,7 @@
 import type { ChatChoice, Citation, TokenLogprob } from '../../../sdk/chat.ts'
 import { type ChoicePiece, piecesOf } from '../../../sdk/choice-pieces.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { addressed, dropCitation } from '../../shared/dropped-output.ts'
+import { citationsWithUrl, dropCitation } from '../../shared/dropped-output.ts'
 
 /** A citation that this dialect can carry. */
 export type AddressedCitation = Citation & { url: string }
@@ -23,25 +23,30 @@ export function outputPieces(choice: ChatChoice, context: AnswerContext): Output
     (piece) => piece.type !== 'text' || toolCalls.length === 0 || /\S/.test(piece.text),
   )
   const texts = pieces.filter((piece) => piece.type === 'text')
-  const shares = shared(logprobs, texts)
-  const cited = addressed(citations, context)
+  const logprobsOfTexts = logprobsByText(logprobs, texts)
+  const cited = citationsWithUrl(citations, context)
   if (texts.length === 0) for (const _each of cited) dropCitation(context)
   return pieces.map((piece): OutputPiece => {
     if (piece.type !== 'text') return piece
     const index = texts.indexOf(piece)
     const next = texts[index + 1]
-    const own = cited.filter(
+    const partCitations = cited.filter(
       ({ start }) =>
         (index === 0 || (start ?? Number.POSITIVE_INFINITY) >= piece.start) &&
         (!next || (start !== undefined && start < next.start)),
     )
     const { type, text } = piece
-    return { type, text, logprobs: shares[index] ?? [], citations: own.map((each) => within(each, piece)) }
+    return {
+      type,
+      text,
+      logprobs: logprobsOfTexts[index] ?? [],
+      citations: partCitations.map((citation) => relativeToPart(citation, piece)),
+    }
   })
 }
 
 /** A citation with offsets in the text of its part. */
-export function within(
+export function relativeToPart(
   { start, end, ...citation }: AddressedCitation,
   { start: from, text }: { start: number; text: string },
 ): AddressedCitation {
@@ -54,19 +59,19 @@ export function within(
 }
 
 /** The tokens of each text, by their length; the last text has the rest. Those of white space that is not written are left out. */
-function shared(
+function logprobsByText(
   logprobs: readonly TokenLogprob[],
   texts: readonly { text: string; start: number }[],
 ): TokenLogprob[][] {
-  const shares: TokenLogprob[][] = texts.map(() => [])
+  const byText: TokenLogprob[][] = texts.map(() => [])
   let length = 0
-  for (const each of logprobs) {
+  for (const token of logprobs) {
     const at = length
     const index = texts.findLastIndex(({ start }) => start <= at)
-    const own = texts[index]
-    const isOwn = own && (index === texts.length - 1 || at < own.start + own.text.length)
-    if (isOwn) shares[index]?.push(each)
-    length += each.token.length
+    const text = texts[index]
+    const isWithin = text && (index === texts.length - 1 || at < text.start + text.text.length)
+    if (isWithin) byText[index]?.push(token)
+    length += token.token.length
   }
-  return shares
+  return byText
 }

@@ -19,7 +19,7 @@ export interface AnswerState {
  */
 export function answerObject(context: AnswerContext, state: AnswerState): JsonObject {
   const { request = {} } = context
-  const sent = (name: string): unknown => request[name] ?? null
+  const parameter = (name: string): unknown => request[name] ?? null
   const { status, output, usage, error = null, reason } = state
   const completedAt = status === 'completed' ? Math.floor(context.now().getTime() / 1000) : null
   return {
@@ -32,28 +32,28 @@ export function answerObject(context: AnswerContext, state: AnswerState): JsonOb
     background: false,
     error,
     incomplete_details: reason === undefined ? null : { reason },
-    instructions: sent('instructions'),
-    max_output_tokens: sent('max_output_tokens'),
-    max_tool_calls: sent('max_tool_calls'),
+    instructions: parameter('instructions'),
+    max_output_tokens: parameter('max_output_tokens'),
+    max_tool_calls: parameter('max_tool_calls'),
     metadata: request.metadata ?? {},
     model: context.model,
     output,
     parallel_tool_calls: request.parallel_tool_calls ?? true,
-    previous_response_id: sent('previous_response_id'),
-    prompt_cache_key: sent('prompt_cache_key'),
+    previous_response_id: parameter('previous_response_id'),
+    prompt_cache_key: parameter('prompt_cache_key'),
     reasoning: { effort: null, summary: null, ...objectOf(request.reasoning) },
-    safety_identifier: sent('safety_identifier'),
-    service_tier: sent('service_tier'),
+    safety_identifier: parameter('safety_identifier'),
+    service_tier: parameter('service_tier'),
     store: request.store ?? true,
-    temperature: sent('temperature'),
+    temperature: parameter('temperature'),
     text: textOptions(request.text),
     tool_choice: chosenTool(request.tool_choice),
     tools: objectsIn(request.tools).map(offeredTool),
     top_logprobs: request.top_logprobs ?? 0,
-    top_p: sent('top_p'),
+    top_p: parameter('top_p'),
     truncation: request.truncation ?? 'disabled',
     usage: usage ? writeUsage(usage) : null,
-    user: sent('user'),
+    user: parameter('user'),
   }
 }
 
@@ -102,8 +102,8 @@ function offeredTool(tool: JsonObject): JsonObject {
 /** The `tool_choice` as a response repeats it. Some clients nest the name of a function, as in chat completions. */
 function chosenTool(choice: unknown): unknown {
   if (!isObject(choice) || choice.name !== undefined) return choice ?? 'auto'
-  const { function: named, ...rest } = choice
-  return isObject(named) ? { ...rest, name: named.name } : choice
+  const { function: functionMember, ...rest } = choice
+  return isObject(functionMember) ? { ...rest, name: functionMember.name } : choice
 }
 
 function textOptions(text: unknown): JsonObject {

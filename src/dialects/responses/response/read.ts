@@ -11,12 +11,12 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, ToolCall, Usage } from '../../../sdk/chat.ts'
 import { addText } from '../../../sdk/choice-pieces.ts'
+import { readAnnotations } from '../../shared/annotations.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
-import { readAnnotations } from '../../shared/url-citations.ts'
 
 /**
  * Checks that a body is a `response` object, whatever its content; that of a background request is unfinished. Throws
@@ -100,11 +100,11 @@ export function reasoningOf(item: JsonObject): string {
 }
 
 /** Only an incomplete response has a reason on the wire; one without a reason counts as truncated by a limit. */
-export function finishReasonOf(response: JsonObject, called: boolean): ReadReason {
+export function finishReasonOf(response: JsonObject, calledTools: boolean): ReadReason {
   const details = response.incomplete_details
   const reason = isObject(details) ? filledTextOf(details.reason) : undefined
   if (reason === undefined && response.status === 'incomplete') return { reason: 'length' }
-  return readFinishReason(reason, called)
+  return readFinishReason(reason, calledTools)
 }
 
 export function readHead(response: JsonObject): { id?: string; created?: number } {

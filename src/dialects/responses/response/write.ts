@@ -1,11 +1,11 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, GeneratedFile, TokenLogprob, ToolCall } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { urlCitation } from '../../shared/annotations.ts'
 import { dropFile } from '../../shared/dropped-output.ts'
-import { signedId } from '../../shared/signatures.ts'
+import { writeSignedId } from '../../shared/signatures.ts'
 import { customText } from '../../shared/tools/custom-tools.ts'
 import { areCompleteArguments, argumentObject } from '../../shared/tools/tool-arguments.ts'
-import { urlCitation } from '../../shared/url-citations.ts'
 import { type ClientTool, ClientTools } from '../client-tools.ts'
 import { inputItems } from '../request/input-read.ts'
 import { seal } from '../sealed-reasoning.ts'
@@ -50,7 +50,7 @@ function itemsOf(choice: ChatChoice, context: AnswerContext, offered: ClientTool
         break
       case 'call': {
         const { call } = piece
-        const tool = offered.called(call.name)
+        const tool = offered.findByWireName(call.name)
         items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, status))
       }
     }
@@ -71,7 +71,7 @@ export function contentPart(part: MessagePart): JsonObject {
   return {
     type: 'output_text',
     text,
-    annotations: citations.map((each) => annotation(each, text.length)),
+    annotations: citations.map((citation) => annotation(citation, text.length)),
     logprobs: logprobs.map(writeLogprob),
   }
 }
@@ -102,7 +102,7 @@ export function summaryPart(text: string): JsonObject {
 }
 
 /** A call and the tool of the client that it calls. */
-export interface AnsweredCall {
+export interface CallWithTool {
   call: ToolCall
   /** Undefined if the model calls a tool that was not offered. */
   tool: ClientTool | undefined
@@ -114,14 +114,20 @@ export function prefixOf(tool: ClientTool | undefined): ItemPrefix {
 }
 
 /** The item of a call, in the form of its tool. */
-export function callItem(id: string, { call, tool }: AnsweredCall, sent: ItemStatus): JsonObject {
+export function callItem(id: string, { call, tool }: CallWithTool, sent: ItemStatus): JsonObject {
   const status = statusOf(call, sent)
   if (tool?.native) {
     const { callType, write } = tool.native
-    return { id, type: callType, status, call_id: signedId(call), ...write(argumentObject(call.arguments)) }
+    return {
+      id,
+      type: callType,
+      status,
+      call_id: writeSignedId(call),
+      ...write(argumentObject(call.arguments)),
+    }
   }
   const { name = call.name, namespace } = tool ?? {}
-  const head = { status, call_id: signedId(call), name, ...present({ namespace }) }
+  const head = { status, call_id: writeSignedId(call), name, ...present({ namespace }) }
   return tool?.definition.type === 'custom'
     ? { id, type: 'custom_tool_call', ...head, input: customText(call.arguments) }
     : { id, type: 'function_call', ...head, arguments: call.arguments }

@@ -1,12 +1,10 @@
 import { filledTextOf, type JsonObject, numberOf, textOf } from '../../../lib/json/read.ts'
-import type { ChatEvent } from '../../../sdk/chat.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
+import type { Emit } from '../../shared/sse-stream-reader.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { customArguments } from '../../shared/tools/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { callArguments } from '../response/read.ts'
-
-type Emit = (event: ChatEvent) => void
 
 interface StreamedCall {
   number: number

@@ -2,11 +2,11 @@ import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, Citation, GeneratedFile, ToolCall } from '../../../sdk/chat.ts'
 import { customText } from '../../shared/tools/custom-tools.ts'
 import type { ClientTool } from '../client-tools.ts'
-import { type MessagePart, within } from '../response/message-parts.ts'
+import { type MessagePart, relativeToPart } from '../response/message-parts.ts'
 import { itemId } from '../response/object.ts'
 import {
-  type AnsweredCall,
   annotation,
+  type CallWithTool,
   callItem,
   contentPart,
   type ItemStatus,
@@ -32,7 +32,7 @@ export interface ItemSlot {
 /** An item being streamed. Each method returns the events to send. */
 export interface StreamedItem {
   open(): string
-  take(event: ChatEvent): string
+  write(event: ChatEvent): string
   close(status: ItemStatus): string
   /** The item so far. */
   item(status: ItemStatus): JsonObject
@@ -61,7 +61,7 @@ class MessageItem implements StreamedItem {
     return this.#slot.send('response.output_item.added', { item: this.item('in_progress') })
   }
 
-  take(event: ChatEvent): string {
+  write(event: ChatEvent): string {
     if (event.type === 'refusal-delta') {
       const { part, opened } = this.#partOf({ type: 'refusal', text: '' })
       part.text += event.text
@@ -82,7 +82,7 @@ class MessageItem implements StreamedItem {
     const index = this.#parts.findLastIndex(({ type }) => type === 'text')
     const part = this.#parts[index]
     if (part?.type !== 'text' || url === undefined) return ''
-    const cited = within({ ...citation, url }, { start: this.#slot.textBefore, text: part.text })
+    const cited = relativeToPart({ ...citation, url }, { start: this.#slot.textBefore, text: part.text })
     part.citations.push(cited)
     return this.#send('response.output_text.annotation.added', {
       content_index: index,
@@ -96,13 +96,13 @@ class MessageItem implements StreamedItem {
   }
 
   /** The open part if it is of the wanted type; otherwise the wanted part is opened. */
-  #partOf(wanted: MessagePart): { part: MessagePart; opened: string } {
+  #partOf(newPart: MessagePart): { part: MessagePart; opened: string } {
     const part = this.#parts.at(-1)
-    if (part?.type === wanted.type) return { part, opened: '' }
+    if (part?.type === newPart.type) return { part, opened: '' }
     const closed = this.#closePart()
-    this.#parts.push(wanted)
-    const added = this.#send('response.content_part.added', { part: contentPart(wanted) })
-    return { part: wanted, opened: closed + added }
+    this.#parts.push(newPart)
+    const added = this.#send('response.content_part.added', { part: contentPart(newPart) })
+    return { part: newPart, opened: closed + added }
   }
 
   #closePart(): string {
@@ -135,7 +135,7 @@ export function createReasoningItem(slot: ItemSlot): StreamedItem {
   return {
     item: () => reasoningItem(id, text, signature),
     open: () => slot.send('response.output_item.added', { item: reasoningItem(id, '') }),
-    take(event) {
+    write(event) {
       if (event.type !== 'reasoning-delta') return ''
       signature = event.signature ?? signature
       if (event.text === '') return ''
@@ -161,7 +161,7 @@ export function createImageItem(slot: ItemSlot, file: GeneratedFile): StreamedIt
   return {
     item: () => imageItem(id, file),
     open: () => slot.send('response.output_item.added', { item: imageItem(id) }),
-    take: () => '',
+    write: () => '',
     close: () =>
       slot.send('response.image_generation_call.completed', { item_id: id }) +
       slot.send('response.output_item.done', { item: imageItem(id, file) }),
@@ -172,11 +172,11 @@ export function createImageItem(slot: ItemSlot, file: GeneratedFile): StreamedIt
 export function createCallItem(slot: ItemSlot, call: ToolCall, tool: ClientTool | undefined): StreamedItem {
   const prefix = prefixOf(tool)
   if (prefix === 'fc') return createFunctionItem(slot, { call, tool })
-  return createHeldItem(slot, { call, tool })
+  return createBufferedItem(slot, { call, tool })
 }
 
 /** A function call; its arguments are streamed. */
-function createFunctionItem(slot: ItemSlot, { call, tool }: AnsweredCall): StreamedItem {
+function createFunctionItem(slot: ItemSlot, { call, tool }: CallWithTool): StreamedItem {
   const id = itemId('fc', slot.id, slot.outputIndex)
   const item = (status: ItemStatus): JsonObject => callItem(id, { call, tool }, status)
   const send = (type: string, members: JsonObject): string => slot.send(type, { item_id: id, ...members })
@@ -188,7 +188,7 @@ function createFunctionItem(slot: ItemSlot, { call, tool }: AnsweredCall): Strea
   return {
     item,
     open: () => slot.send('response.output_item.added', { item: item('in_progress') }),
-    take: (event) => (event.type === 'tool-call-delta' ? add(event.arguments) : ''),
+    write: (event) => (event.type === 'tool-call-delta' ? add(event.arguments) : ''),
     close: (status) => {
       const empty = call.arguments === '' ? add('{}') : ''
       const done = { name: tool?.name ?? call.name, arguments: call.arguments }
@@ -202,7 +202,7 @@ function createFunctionItem(slot: ItemSlot, { call, tool }: AnsweredCall): Strea
 }
 
 /** A call whose item can be written only when its arguments are complete. */
-function createHeldItem(slot: ItemSlot, { call, tool }: AnsweredCall): StreamedItem {
+function createBufferedItem(slot: ItemSlot, { call, tool }: CallWithTool): StreamedItem {
   const prefix = prefixOf(tool)
   const id = itemId(prefix, slot.id, slot.outputIndex)
   const item = (status: ItemStatus): JsonObject => callItem(id, { call, tool }, status)
@@ -214,14 +214,14 @@ function createHeldItem(slot: ItemSlot, { call, tool }: AnsweredCall): StreamedI
       send('response.custom_tool_call_input.done', { input })
     )
   }
-  const begun = (): JsonObject => {
+  const initialItem = (): JsonObject => {
     const started = item('in_progress')
     return { ...started, status: 'in_progress', ...(prefix === 'ctc' ? { input: '' } : {}) }
   }
   return {
     item,
-    open: () => slot.send('response.output_item.added', { item: begun() }),
-    take(event) {
+    open: () => slot.send('response.output_item.added', { item: initialItem() }),
+    write(event) {
       if (event.type === 'tool-call-delta') call.arguments += event.arguments
       return ''
     },

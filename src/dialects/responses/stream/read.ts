@@ -1,27 +1,30 @@
-import { type SseEvent, SseReader } from '../../../lib/bytes/sse.ts'
 import { filledTextOf, isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
-import type { ChatChoice, ChatEvent } from '../../../sdk/chat.ts'
+import type { ChatChoice } from '../../../sdk/chat.ts'
 import { contentEvents } from '../../../sdk/choice-pieces.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
+import { readAnnotations } from '../../shared/annotations.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
+import {
+  createSseStreamReader,
+  type Emit,
+  type SseStreamState,
+  type StreamOutcome,
+} from '../../shared/sse-stream-reader.ts'
 import { randomCallId } from '../../shared/tools/call-ids.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
-import { readAnnotations } from '../../shared/url-citations.ts'
 import { isTerminal, parseEvent } from '../passthrough.ts'
 import { finishReasonOf, isCall, readHead, readResponse, readUsage, reasoningOf } from '../response/read.ts'
 import { StreamedCalls } from './calls.ts'
 
-type Emit = (event: ChatEvent) => void
-
 /** Reads a streamed response. `newCallId` returns an id for a call that has none. */
 export function createReader(newCallId: () => string = randomCallId): ChatStreamReader {
-  return new StreamReader(newCallId)
+  return createSseStreamReader(new ResponsesStreamState(newCallId))
 }
 
-class StreamReader implements ChatStreamReader {
+class ResponsesStreamState implements SseStreamState {
+  readonly parse = parseEvent
   readonly #newCallId: () => string
-  readonly #events = new SseReader()
   readonly #calls: StreamedCalls
   #started = false
   #hasText = false
@@ -29,7 +32,6 @@ class StreamReader implements ChatStreamReader {
   #textLength = 0
   #partFrom = 0
   #calledUnstreamed = false
-  #over = false
   #hasReasoning = false
   /** The form in which the reasoning of the item was received first; the other form would only repeat it. */
   #reasoningForm: 'summary' | 'raw' | undefined
@@ -43,32 +45,11 @@ class StreamReader implements ChatStreamReader {
     this.#calls = new StreamedCalls(newCallId)
   }
 
-  push(chunk: Uint8Array, emit: Emit): void {
-    if (this.#over) return
-    try {
-      this.#events.push(chunk, (event) => this.#event(event, emit, false))
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      this.#fail(unreadable('line too long', error), emit)
-    }
+  onClose(): StreamOutcome {
+    return streamTruncated()
   }
 
-  end(emit: Emit): void {
-    if (this.#over) return
-    this.#events.end((event) => this.#event(event, emit, true))
-    this.#fail(streamTruncated(), emit)
-  }
-
-  /** `cutOff`: the event is the unterminated rest of the stream, where broken JSON means that it was truncated. */
-  #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
-    if (this.#over) return
-    const event = parseEvent(sent)
-    if (event.type === 'nothing' || event.type === 'done' || (event.type === 'broken' && cutOff)) return
-    const error = event.type === 'data' ? this.#data(event.name, event.data, emit) : event.error
-    if (error) this.#fail(error, emit)
-  }
-
-  #data(name: string, data: JsonObject, emit: Emit): RouterError | undefined {
+  onData({ name, data }: { name: string; data: JsonObject }, emit: Emit): StreamOutcome {
     if (isObject(data.response) && !this.#started) {
       this.#started = true
       emit({ type: 'start', ...readHead(data.response) })
@@ -142,7 +123,7 @@ class StreamReader implements ChatStreamReader {
     emit({ type: 'reasoning-delta', choice: 0, text: gap + text })
   }
 
-  #finish(response: JsonObject, emit: Emit): RouterError | undefined {
+  #finish(response: JsonObject, emit: Emit): StreamOutcome {
     this.#calls.close(emit)
     const error = this.#emitUnstreamed(response, emit)
     if (error) return error
@@ -153,9 +134,7 @@ class StreamReader implements ChatStreamReader {
       choice: 0,
       ...finishReasonOf(response, this.#calls.any || this.#calledUnstreamed),
     })
-    this.#over = true
-    emit({ type: 'end' })
-    return undefined
+    return 'complete'
   }
 
   /** Emits a message or reasoning that is sent only when it is done. */
@@ -184,12 +163,6 @@ class StreamReader implements ChatStreamReader {
     for (const event of contentEvents({ ...choice, reasoning })) emit(event)
     this.#calledUnstreamed = choice.toolCalls.length > 0
     return undefined
-  }
-
-  #fail(error: RouterError, emit: Emit): void {
-    if (this.#over) return
-    this.#over = true
-    emit({ type: 'error', error })
   }
 }
 

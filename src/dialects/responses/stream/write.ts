@@ -7,7 +7,7 @@ import { answerError, serverEvent } from '../errors.ts'
 import { inputItems } from '../request/input-read.ts'
 import { type AnswerState, answerObject, endingOf } from '../response/object.ts'
 import type { ItemStatus } from '../response/write.ts'
-import { type QueuedItem, StreamQueue } from './queue.ts'
+import { ItemQueue, type QueuedItem } from './item-queue.ts'
 
 /**
  * Writes the events of a streamed response. Source: OpenAI API reference, "Streaming events" of the Responses API. `onAnswer`
@@ -24,7 +24,7 @@ export function createWriter(
 class StreamWriter implements ChatStreamWriter {
   readonly #context: AnswerContext
   readonly #onAnswer: ((answer: JsonObject) => void) | undefined
-  readonly #queue: StreamQueue
+  readonly #queue: ItemQueue
   readonly #output: (() => JsonObject)[] = []
   #sequence = 0
   #usage: Usage | undefined
@@ -38,7 +38,7 @@ class StreamWriter implements ChatStreamWriter {
   ) {
     this.#context = context
     this.#onAnswer = onAnswer
-    this.#queue = new StreamQueue(offered, {
+    this.#queue = new ItemQueue(offered, {
       nextSlot: () => {
         const outputIndex = this.#output.length
         const send = (type: string, members: JsonObject): string =>

@@ -24,7 +24,7 @@ export class AnswerCallIds {
   }
 }
 
-interface KnownCall {
+interface ConversationCall {
   id: string
   name: string
   answered: boolean
@@ -34,8 +34,8 @@ interface KnownCall {
 export class ConversationCalls {
   readonly #prefix: string
   readonly #used = new Set<string>()
-  readonly #byId = new CallIndex<KnownCall>()
-  readonly #byName = new CallIndex<KnownCall>()
+  readonly #byId = new CallIndex<ConversationCall>()
+  readonly #byName = new CallIndex<ConversationCall>()
   #count = 0
   /** All smaller numbers are used. */
   #nextNumber = 0
@@ -59,16 +59,16 @@ export class ConversationCalls {
 
   /** The call that a result with this id belongs to: the oldest without a result, else the last. */
   answerById(sentId: string): { id: string; name: string } | undefined {
-    return answered(this.#byId, sentId)
+    return markAnswered(this.#byId, sentId)
   }
 
   /** The same for a result that names only the function. */
   answerByName(name: string): { id: string; name: string } | undefined {
-    return answered(this.#byName, name)
+    return markAnswered(this.#byName, name)
   }
 }
 
-function answered(index: CallIndex<KnownCall>, key: string): KnownCall | undefined {
+function markAnswered(index: CallIndex<ConversationCall>, key: string): ConversationCall | undefined {
   const call = index.oldestOpen(key) ?? index.last(key)
   if (call) call.answered = true
   return call
@@ -77,23 +77,23 @@ function answered(index: CallIndex<KnownCall>, key: string): KnownCall | undefin
 /** Finds calls by keys. A conversation of 32 MiB has more than 100,000 calls, so they are not searched one by one. */
 export class CallIndex<Call extends { answered: boolean }> {
   /** In order. `from`: all calls before this position are answered. */
-  readonly #ofKey = new Map<string, { calls: Call[]; from: number }>()
+  readonly #byKey = new Map<string, { calls: Call[]; from: number }>()
 
   add(key: string, call: Call): void {
-    const known = this.#ofKey.get(key)
-    if (known) known.calls.push(call)
-    else this.#ofKey.set(key, { calls: [call], from: 0 })
+    const entry = this.#byKey.get(key)
+    if (entry) entry.calls.push(call)
+    else this.#byKey.set(key, { calls: [call], from: 0 })
   }
 
   /** The oldest call that is not answered. */
   oldestOpen(key: string): Call | undefined {
-    const known = this.#ofKey.get(key)
-    if (!known) return undefined
-    while (known.calls[known.from]?.answered) known.from++
-    return known.calls[known.from]
+    const entry = this.#byKey.get(key)
+    if (!entry) return undefined
+    while (entry.calls[entry.from]?.answered) entry.from++
+    return entry.calls[entry.from]
   }
 
   last(key: string): Call | undefined {
-    return this.#ofKey.get(key)?.calls.at(-1)
+    return this.#byKey.get(key)?.calls.at(-1)
   }
 }

@@ -18,7 +18,7 @@ export function addParts(message: AssistantMessage, parts: readonly AssistantPar
 }
 
 /** The parts and calls of a message in their order, for dialects that have one. */
-export function inOrder({ parts, toolCalls }: AssistantMessage): MessagePiece[] {
+export function orderedPieces({ parts, toolCalls }: AssistantMessage): MessagePiece[] {
   const pieces: MessagePiece[] = []
   let written = 0
   const writeUntil = (end: number): void => {

@@ -6,12 +6,12 @@ const maxNameLength = 128
 
 /** The tool that a request refers to by name. Throws `bad_request` if the request declares no such tool. */
 export function declaredTool(tools: readonly ToolDefinition[], name: unknown, path: string): ToolDefinition {
-  const tool = tools.find((each) => each.name === name)
+  const tool = tools.find((declared) => declared.name === name)
   if (tool) return tool
-  throw undeclared(name, path)
+  throw undeclaredTool(name, path)
 }
 
-export function undeclared(name: unknown, path: string): RouterError {
+export function undeclaredTool(name: unknown, path: string): RouterError {
   const sent = typeof name === 'string' ? `, and '${name.slice(0, maxNameLength)}' is not one of them` : ''
   return badRequest(`'${path}' must name one of the tools${sent}`, path)
 }
@@ -24,7 +24,7 @@ export function allowedTools(
 ): ToolDefinition[] {
   const declared = new Set<unknown>(tools.map(({ name }) => name))
   for (const [index, name] of names.entries())
-    if (!declared.has(name)) throw undeclared(name, `${path}[${index}]`)
+    if (!declared.has(name)) throw undeclaredTool(name, `${path}[${index}]`)
   const allowed = new Set(names)
   return tools.filter(({ name }) => allowed.has(name))
 }

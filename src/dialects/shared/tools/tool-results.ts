@@ -33,10 +33,10 @@ export function inCallOrder(messages: readonly ChatMessage[]): readonly ChatMess
   const ordered: ChatMessage[] = []
   let results: ToolMessage[] = []
   const addResults = (): void => {
-    const at = ({ callId }: ToolMessage): number => positions.get(callId) ?? calls.length
+    const positionOf = ({ callId }: ToolMessage): number => positions.get(callId) ?? calls.length
     append(
       ordered,
-      results.sort((one, other) => at(one) - at(other)),
+      results.sort((one, other) => positionOf(one) - positionOf(other)),
     )
     results = []
   }

@@ -68,7 +68,7 @@ export class SliceWatch {
           version = await this.#watch(version)
       } catch (error) {
         if (this.#stop.signal.aborted) return
-        await this.#failed(error)
+        await this.#onFailure(error)
       }
     }
   }
@@ -94,7 +94,7 @@ export class SliceWatch {
       next = typeof page.metadata.continue === 'string' ? page.metadata.continue : ''
     } while (next !== '')
     this.#slices = slices
-    this.#answered()
+    this.#onSuccess()
     this.#options.onChange()
     return version
   }
@@ -131,11 +131,11 @@ export class SliceWatch {
       this.#slices = slices
       this.#options.onChange()
     }
-    this.#answered()
+    this.#onSuccess()
     return typeof version === 'string' ? version : undefined
   }
 
-  #answered(): void {
+  #onSuccess(): void {
     const { log, namespace, service } = this.#options
     if (this.#warned) log.info({ namespace, service }, 'the Kubernetes API answers again')
     this.#warned = false
@@ -143,7 +143,7 @@ export class SliceWatch {
   }
 
   /** An expired version (410) is part of the protocol: the slices are listed again, at once for the first time. */
-  async #failed(error: unknown): Promise<void> {
+  async #onFailure(error: unknown): Promise<void> {
     const { log, namespace, service, random, onChange } = this.#options
     const status = error instanceof KubernetesError ? error.status : 0
     this.#failures++

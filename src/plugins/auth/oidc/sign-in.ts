@@ -13,7 +13,7 @@ import { claimOf, nameOfUser, roleOfClaim } from './claims.ts'
 import { failureOfProvider, type Provider } from './provider.ts'
 
 /** How long signing in at the provider may take, in milliseconds. */
-const patienceMs = 600_000
+const timeoutMs = 600_000
 
 const AttemptSchema = Type.Object({
   state: Type.String(),
@@ -48,9 +48,9 @@ export function oidcSignIn(
         state: oidc.randomState(),
         nonce: oidc.randomNonce(),
         verifier: oidc.randomPKCECodeVerifier(),
-        endsAt: Date.now() + patienceMs,
+        endsAt: Date.now() + timeoutMs,
       }
-      jar.write(request, reply, sealed.seal(attempt), patienceMs / 1000)
+      jar.write(request, reply, sealed.seal(attempt), timeoutMs / 1000)
       return oidc.buildAuthorizationUrl(configuration, {
         redirect_uri: callback,
         scope: 'openid email profile',

@@ -16,7 +16,7 @@
 
 local ticket, ttl, window = ARGV[1], tonumber(ARGV[5]), tonumber(ARGV[6])
 local maxOpen, maxRecent, maxTokens = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local wanted, requests, places = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local wantedTokens, requests, slots = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
@@ -55,11 +55,11 @@ releaseReserved(ticket)
 local open, recent = redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2])
 local balance, reserved = maxTokens, 0
 if maxTokens > 0 then
-  local kept = redis.call('HMGET', KEYS[3], 'left', 'at')
-  if kept[1] and kept[2] then
-    if tonumber(kept[2]) > now then redis.call('HSET', KEYS[3], 'at', string.format('%.0f', now)) end
-    local since = math.max(0, now - tonumber(kept[2]))
-    balance = math.min(maxTokens, tonumber(kept[1]) + since * maxTokens / window)
+  local bucket = redis.call('HMGET', KEYS[3], 'left', 'at')
+  if bucket[1] and bucket[2] then
+    if tonumber(bucket[2]) > now then redis.call('HSET', KEYS[3], 'at', string.format('%.0f', now)) end
+    local since = math.max(0, now - tonumber(bucket[2]))
+    balance = math.min(maxTokens, tonumber(bucket[1]) + since * maxTokens / window)
   end
   reserved = total()
 end
@@ -74,18 +74,18 @@ elseif maxRecent > 0 and starting > 0 and recent + starting > maxRecent then
   local freeing = redis.call('ZRANGE', KEYS[2], at, at, 'WITHSCORES')
   reason, wait = 2, (tonumber(freeing[2]) or now) + window - now
 elseif maxTokens > 0 and admission and free < 1 then
-  reason, wait = 3, (math.max(1, math.min(wanted, maxTokens)) - free) * window / maxTokens
-elseif maxTokens > 0 and wanted > maxTokens then
+  reason, wait = 3, (math.max(1, math.min(wantedTokens, maxTokens)) - free) * window / maxTokens
+elseif maxTokens > 0 and wantedTokens > maxTokens then
   if reserved > 0 or balance < 0 then reason, wait = 3, math.max(0, -free) * window / maxTokens end
-elseif maxTokens > 0 and wanted > 0 then
-  if free < wanted then reason, wait = 3, (wanted - free) * window / maxTokens end
+elseif maxTokens > 0 and wantedTokens > 0 then
+  if free < wantedTokens then reason, wait = 3, (wantedTokens - free) * window / maxTokens end
 end
 
 local granted = 1
-if reason == 0 and places > 0 then
-  if places > 1 then
+if reason == 0 and slots > 0 then
+  if slots > 1 then
     local others = admission and open + 1 or open
-    granted = maxOpen > 0 and 1 + math.max(0, math.min(places - 1, maxOpen - others)) or places
+    granted = maxOpen > 0 and 1 + math.max(0, math.min(slots - 1, maxOpen - others)) or slots
   end
   begin(KEYS[1], now + ttl, 0, granted - 1)
   redis.call('PEXPIRE', KEYS[1], ttl * 2)
@@ -94,11 +94,11 @@ if reason == 0 and places > 0 then
     redis.call('PEXPIRE', KEYS[2], window * 2)
     recent = recent + starting
   end
-  if maxTokens > 0 and wanted > 0 then
-    redis.call('HSET', KEYS[4], ticket, string.format('%.0f', wanted))
-    setTotal(total() + wanted)
+  if maxTokens > 0 and wantedTokens > 0 then
+    redis.call('HSET', KEYS[4], ticket, string.format('%.0f', wantedTokens))
+    setTotal(total() + wantedTokens)
     redis.call('PEXPIRE', KEYS[4], ttl * 2)
-    free = free - wanted
+    free = free - wantedTokens
   end
 end
 

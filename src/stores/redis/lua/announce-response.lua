@@ -1,6 +1,6 @@
 -- Announces that a response will be stored soon, so that reads of it wait.
 --
--- KEYS  5 pending, others not used; see keep-response.lua
+-- KEYS  5 pending, others not used; see put-response.lua
 -- ARGV  1 id  2 owner  3 lifetime of the announcement in ms
 -- Returns nothing.
 

@@ -1,6 +1,6 @@
 -- Reads a response. This counts as a use, but does not extend its lifetime.
 --
--- KEYS  1 responses  2 by use  3 by expiry  5 pending; see keep-response.lua
+-- KEYS  1 responses  2 by use  3 by expiry  5 pending; see put-response.lua
 -- ARGV  1 id  2 owner, not used
 -- Returns its JSON, -1 if it will be stored soon, or nil if it does not exist or has expired.
 

@@ -1,6 +1,6 @@
 -- Removes a response, atomically.
 --
--- KEYS  1 responses  2 by use  3 by expiry  4 bytes  5 pending  6 counts  7 sizes; see keep-response.lua
+-- KEYS  1 responses  2 by use  3 by expiry  4 bytes  5 pending  6 counts  7 sizes; see put-response.lua
 -- ARGV  1 id  2 owner
 -- Returns 1 if it existed and had not expired, -1 if it will be stored soon, otherwise 0.
 
