@@ -3,7 +3,7 @@ import { tenths } from '../lib/numbers.ts'
 import type { Step } from '../relay/steps.ts'
 
 /**
- * With LLM_ROUTER_IN_DEBUG, logs the steps of a request: the names of its headers, each search for a target, each
+ * With LLM_ROUTER_IN_DEBUG, logs the steps of a request: the names of its headers, each choice of a target, each
  * attempt, and the router's own time. Contents, header values and addresses are never logged.
  */
 export default fp(

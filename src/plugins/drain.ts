@@ -67,7 +67,7 @@ export default fp(
           onLastSocket = resolve
           timers.push(setTimeout(resolve, firstRequestMs))
         })
-        // After a delay of the event loop, the timer is due before what has arrived meanwhile has been read.
+        // After a delay of the event loop, the timer fires before the data that arrived during the delay has been read.
         await turns(readTurns)
       }
       // Clients open some connections in advance. Node would wait for a first byte on each of them.

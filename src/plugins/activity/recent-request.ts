@@ -80,7 +80,7 @@ function speedOf({ usage, firstContentMs, durationMs }: ExchangeRecord): number 
   return tokens < 2 || ms < 1 ? null : tenths(((tokens - 1) * 1000) / ms)
 }
 
-/** The same as in the log, which excludes upstream texts because they may quote a prompt. */
+/** Omits texts of the upstream, as the log does: they may quote a prompt. */
 function shownError(error: RouterError): { code: string; text: string } {
   const { kind, message, quotesUpstream } = error
   const code = safeCodeOf(error)

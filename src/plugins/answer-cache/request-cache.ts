@@ -67,7 +67,7 @@ export class RequestCache {
     return this.#flow.run(job, services.signal ?? exchange.signal)
   }
 
-  /** The same for embeddings. */
+  /** Answers an embedding from the cache, or asks a target and caches the answer. */
   embedding(client: ClientEmbedding, services: RelayServices): Promise<EmbeddingAnswer> {
     const { exchange } = this.#request
     const { bytes, scan } = client

@@ -43,8 +43,8 @@ interface Rights {
   /** Remaining limits of the request's client and its groups. */
   limitsLeft(request: FastifyRequest): Promise<LimitLeft[]>
   /**
-   * Begins an internal call to a model on behalf of a request. It counts as one request of the client's key and
-   * replaces the request that caused it. Throws 401 for a key that is no longer valid, 403, 404 and 429. Call `end` on
+   * Begins a question: a call to a model that an extension makes on behalf of a request. It counts as one request of the
+   * client's key, instead of the request that caused it. Throws 401 for a key that is no longer valid, 403, 404 and 429. Call `end` on
    * the result exactly once.
    */
   beginQuestion(request: FastifyRequest, cost: QuestionCost): Promise<QuestionUse>

@@ -12,7 +12,7 @@ import { maxLoggedErrors } from '../reload/index.ts'
 export interface Keys {
   /** See {@link KeyRing.find}. */
   find(key: string): Login
-  /** The same by the SHA-256 of a key. */
+  /** Finds a key by its SHA-256. */
   findDigest(sha256: Buffer): Login
   clients(): readonly ClientKey[]
 }

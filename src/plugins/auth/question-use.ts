@@ -5,7 +5,7 @@ import type { AnswerSizes } from './answer-sizes.ts'
 import { spentTokens } from './limit-use.ts'
 import { textTokens } from './prompt-estimate.ts'
 
-/** What is known about an internal call in advance. */
+/** What a question (an extension's own call to a model) may cost, as far as known in advance. */
 export interface QuestionCost {
   /** Alias of the model. */
   model: string
@@ -15,7 +15,7 @@ export interface QuestionCost {
   maxTokens: number | undefined
 }
 
-/** Outcome of an internal call. */
+/** Outcome of a question. */
 export interface QuestionEnd {
   usage: Usage | undefined
   /** Bytes of text received. */
@@ -24,7 +24,7 @@ export interface QuestionEnd {
   thrown?: unknown
 }
 
-/** Usage of its key's limits by one internal call. */
+/** A question's use of the limits of its client's key. */
 export interface QuestionUse {
   /** Releases the reservation and counts what was used. Only the first call has an effect. */
   end(end: QuestionEnd): Promise<void>
@@ -36,7 +36,7 @@ export const noUse: QuestionUse = { end: async () => undefined }
 interface LimitedQuestionOptions {
   store: LimitStore
   sizes: AnswerSizes
-  /** The admitted call. */
+  /** The admitted question. */
   limited: LimitedRequest
   cost: QuestionCost
 }

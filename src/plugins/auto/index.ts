@@ -55,9 +55,9 @@ interface State {
   readonly conversations: Conversations
 }
 
-/** Timeout of embeddings, in milliseconds; then the choice ignores the examples. */
+/** Timeout of the embedding of a request, in milliseconds. The choice then ignores the examples. */
 const embeddingMs = 5_000
-/** The same for those of all examples, which no request waits for; then the next request begins anew. */
+/** Timeout of the embeddings of all examples, which no request waits for, in milliseconds. The next request then retries. */
 const examplesMs = 60_000
 
 /** The model `auto`: chooses a model for each request for it, before limits and budgets are checked. */

@@ -5,7 +5,7 @@ import type { LiveSignals } from './live-signals.ts'
 const typicalLoadMs = 10_000
 /** Default before any response was measured. */
 const typicalAnswerMs = 2_000
-/** The same as in the prediction of `adaptive`. */
+/** Default length of a response; equal to the one that `adaptive` predicts with. */
 const typicalTokens = 200
 
 /**
@@ -35,7 +35,7 @@ export class LoadedFirst {
   }
 }
 
-/** The same order, but loaded targets first. Returns the same list if none is cold. */
+/** Puts loaded targets first and otherwise keeps the order. Returns the same list if none is cold. */
 export function loadedFirst<Signals extends { target: unknown }>(
   ordered: readonly Signals[],
   isCold: (signals: Signals) => boolean,

@@ -27,7 +27,7 @@ interface SlotAcquisitionOptions {
 export abstract class SlotAcquisition {
   readonly isComplete: boolean
   protected readonly options: SlotAcquisitionOptions
-  /** The same for every call, so that a lease is found again after a lost response. */
+  /** Idempotency key of the acquisition: a retry after a lost response gets the same lease. */
   readonly #key = randomBytes(12).toString('hex')
   #leaseRequest: LeaseRequest | undefined
 

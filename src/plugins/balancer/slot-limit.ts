@@ -17,7 +17,7 @@ export function slotLimitOf(signals: LiveSignals): number | undefined {
   return (engine?.waiting ?? 0) > 0 ? 0 : undefined
 }
 
-/** The same with an exclusive strategy, where a target has one slot unless configured. */
+/** Slots of a target with an exclusive strategy: one unless configured. */
 export function exclusiveSlotLimitOf(signals: LiveSignals): number {
   return signals.target.maxInFlight === undefined ? 1 : (slotLimitOf(signals) ?? unlimited)
 }

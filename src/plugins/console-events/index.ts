@@ -64,7 +64,7 @@ export default fp(
     const update = async (): Promise<void> => {
       const current = snapshots
       const events = await current.news([...new Set([...listeners].map(({ range }) => range))])
-      // All listeners left meanwhile. Whoever came since is told what changes in newer snapshots, and starts from these.
+      // `snapshots` was replaced during the await: all listeners had left, and new ones start from the newer snapshots.
       if (current !== snapshots) return update()
       if (performance.now() - beatAt >= heartbeatMs) {
         beatAt = performance.now()

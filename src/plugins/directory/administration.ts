@@ -24,7 +24,7 @@ export interface Administration {
 export function administration(directory: Directory | undefined): Administration {
   return {
     run: async (request, name, input) => existing(directory).run(name, input, actorOf(request)),
-    expectedVersion: expectedVersion,
+    expectedVersion,
     idempotencyKey,
     shown,
   }
@@ -45,24 +45,24 @@ function actorOf(request: FastifyRequest): Actor {
 }
 
 function expectedVersion({ headers }: FastifyRequest): number | undefined {
-  const given = headers['if-match']?.trim()
-  if (given === undefined || given === '*') return undefined
-  const version = /^(?:W\/)?"(\d{1,15})"$/.exec(given)?.[1]
+  const etag = headers['if-match']?.trim()
+  if (etag === undefined || etag === '*') return undefined
+  const version = /^(?:W\/)?"(\d{1,15})"$/.exec(etag)?.[1]
   if (version === undefined)
     throw badRequest('If-Match must be an ETag of this API', 'if-match', 'invalid_value')
   return Number(version)
 }
 
 function idempotencyKey({ headers, client }: FastifyRequest): string | undefined {
-  const given = headers['idempotency-key']
-  if (given === undefined) return undefined
-  if (typeof given !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(given))
+  const key = headers['idempotency-key']
+  if (key === undefined) return undefined
+  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(key))
     throw badRequest(
       'Idempotency-Key must be 1 to 200 visible ASCII characters',
       'idempotency-key',
       'invalid_value',
     )
-  return `${client?.id ?? ''}/${given}`
+  return `${client?.id ?? ''}/${key}`
 }
 
 /** A record as clients of the API see it. */

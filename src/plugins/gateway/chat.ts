@@ -78,7 +78,7 @@ function replyTo(
   keepAlive: KeepAlive | undefined,
 ): ChatClient {
   const answer = new ReplyClient(reply, client.dialect, { debug: app.config.inDebug, keepAlive })
-  return client.beforeEnd ? deferredClient(answer, client.beforeEnd) : answer
+  return client.beforeWrite ? deferredClient(answer, client.beforeWrite) : answer
 }
 
 /** The services of a request that only one target may answer. */

@@ -21,10 +21,10 @@ declare module 'fastify' {
   interface FastifyInstance {
     gateway: {
       /**
-       * Reads the chat request in a validated body. `named`: model and stream from the path, if not in the body. Throws
-       * if its model is invalid.
+       * Reads the chat request in a validated body. `fromPath`: the model and whether to stream, for dialects that put them into the path.
+       * Throws if the model is invalid.
        */
-      clientRequest(dialect: string, request: FastifyRequest, named?: PathRequest): ClientRequest
+      clientRequest(dialect: string, request: FastifyRequest, fromPath?: PathRequest): ClientRequest
       /**
        * Answers a chat request: tries targets until one has sent its first content. `only`: id of the one target that may
        * answer, without fallback models.
@@ -40,9 +40,9 @@ declare module 'fastify' {
        * limits. Throws the client's error.
        */
       ask(question: Question, request: FastifyRequest): Promise<Answer>
-      /** The same as a stream: throws the errors of `ask` at the first event. Cancelled when its reader stops. */
+      /** As `ask`, but streams the answer. Errors are thrown at the first event; the call is cancelled when its reader stops. */
       stream(question: Question, request: FastifyRequest): AsyncGenerator<AnswerEvent, void, undefined>
-      /** The same for the router's own endpoints, which resolve the model and count usage themselves. */
+      /** Calls a model for an endpoint of the router that resolves the model and counts its usage itself. */
       askChat(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
       /** What the relay needs to use a model's targets, for operations other than chat. */
       services(request: FastifyRequest): RelayServices
@@ -62,7 +62,7 @@ export default fp(
     const servicesOf = createServices(app)
     app.addHook('preParsing', ({ headers }, _reply, _payload, next) => next(loopError(headers['user-agent'])))
     app.decorate('gateway', {
-      clientRequest: (dialect, request, named) => clientRequest(app, dialect, request, named),
+      clientRequest: (dialect, request, fromPath) => clientRequest(app, dialect, request, fromPath),
       chat: (client, request, reply, only) => answerClient(app, client, { request, reply, only, servicesOf }),
       ask: async (question, request) => ask(app, servicesOf(request), question, request),
       async *stream(question, request) {
@@ -105,7 +105,7 @@ function clientRequest(
   app: FastifyInstance,
   dialectName: string,
   request: FastifyRequest,
-  named: PathRequest | undefined,
+  fromPath: PathRequest | undefined,
 ): ClientRequest {
   const { exchange, body, rawBody } = request
   app.rights.requireModelAccess(request)
@@ -117,7 +117,7 @@ function clientRequest(
     rawBody,
     findModel: (name) => (dialectName.startsWith('ollama') ? models.findLoosely(name) : models.find(name)),
     streamDefault: app.config.streamDefault,
-    named,
+    fromPath,
   })
   exchange.requestedName = client.alias
   exchange.model = client.model.alias

@@ -4,7 +4,7 @@ import type { PostJson } from '../../processors/masking/presidio.ts'
 /** Maximum size of a service's response, in bytes. */
 const maxAnswerBytes = 16 * 1024 * 1024
 
-/** The same with a bearer token. */
+/** Posts JSON to a service, with a bearer token if there is one. */
 export function jsonPoster(token: string | undefined): PostJson {
   const headers = token ? { authorization: `Bearer ${token}` } : {}
   return (url, body, signal) => postJson(url, body, signal, headers)

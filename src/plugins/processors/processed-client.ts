@@ -35,7 +35,7 @@ export function processedClient(
   }
 }
 
-/** The same for a response of any kind: JSON, events, or binary data. */
+/** Applies the processors to a response that is piped to the client, whether JSON, events, or binary data. */
 export function processedPipe(
   pipe: ClientPipe,
   processing: Processing,

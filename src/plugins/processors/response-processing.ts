@@ -127,7 +127,7 @@ export class ResponseProcessing {
     return { ...response, ...JSON.parse(answered.toString()) }
   }
 
-  /** The same for a whole response with these contents. */
+  /** The body of a whole response, judged and with restored values. `contents` locates its texts. */
   async processResponseBody(body: Buffer, contents: AnswerContents): Promise<Buffer> {
     const early = await this.#judge('early', body, contents)
     return this.#judge('late', this.restores ? this.restoreBody(early, contents) : early, contents)

@@ -26,7 +26,7 @@ declare module 'fastify' {
       readonly isUsed: boolean
       /** The chat with the passages found for it, at the end of the last user turn. Throws if a retrieval fails closed. */
       augmentClientRequest(client: ClientRequest, request: FastifyRequest): Promise<ClientRequest>
-      /** The same for a chat in the canonical form. */
+      /** As `augmentClientRequest`, for a chat in the canonical form. */
       augmentChat(chat: ChatRequest, model: Model, request: FastifyRequest): Promise<ChatRequest>
       /** Names of the retrievals that would apply. */
       namesFor: (...asked: Parameters<Retrieval['appliesTo']>) => string[]

@@ -18,7 +18,7 @@ export function routeHeaders({ showsRoute, target, attempts }: Exchange): Record
   return { 'x-llm-router-target': headerText(target), 'x-llm-router-attempts': String(attempts) }
 }
 
-/** The same as a comment at the end of a stream whose headers were sent too early to contain it. */
+/** The facts of the headers, as a comment at the end of a stream whose headers were sent before they were known. */
 export function trailingComment({ model, answeringModel, target, dropped }: Exchange): string {
   if (target === undefined) return ''
   const other =

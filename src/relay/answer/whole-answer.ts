@@ -65,7 +65,8 @@ export function renameModel(
 }
 
 /**
- * The same for a small ASCII response, as a string that is sent together with its head; undefined for any other.
+ * As {@link renameModel}, but for a small ASCII response, which is sent as a string together with its head. Returns undefined
+ * for any other response.
  * `text` and `parsed`: the decoded and parsed bytes, if they are JSON.
  */
 export function renameModelInText(

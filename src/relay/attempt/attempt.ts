@@ -99,8 +99,8 @@ function prepare<Answer>(
 }
 
 /**
- * Dispatches the request and waits for its end, which is not the router's own time. If a kept-alive socket was closed meanwhile,
- * retries once over a new one. Rejects only in case of a bug.
+ * Dispatches the request and waits for its end, which is not the router's own time. If a kept-alive
+ * socket was closed without a response byte, retries once over a new one. Rejects only in case of a bug.
  */
 function dispatch(context: AttemptContext, prepared: PreparedAttempt): Promise<AttemptResult<WholeAnswer>> {
   const { target } = context

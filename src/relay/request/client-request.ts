@@ -33,8 +33,8 @@ export interface ClientRequest {
   answerId?: string
   /** Only targets with this operation can answer. */
   only?: Operation
-  /** What the end of the response waits for; never rejects. */
-  beforeEnd?: () => Promise<void> | undefined
+  /** Called before each write to the client, which waits for the returned promise. Never rejects. */
+  beforeWrite?: () => Promise<void> | undefined
 }
 
 export interface ClientRequestInput {
@@ -44,7 +44,7 @@ export interface ClientRequestInput {
   findModel(name: string): Model | undefined
   streamDefault: 'dialect' | 'true' | 'false'
   /** Set if the path contains it instead of the body. */
-  named: PathRequest | undefined
+  fromPath: PathRequest | undefined
 }
 
 /** What the path contains, in dialects whose bodies lack it. */
@@ -61,10 +61,10 @@ export function readClientRequest({
   rawBody,
   findModel,
   streamDefault,
-  named,
+  fromPath,
 }: ClientRequestInput): ClientRequest {
   if (!rawBody) throw badRequest('The request has no body')
-  const alias = named?.model ?? aliasOf(body)
+  const alias = fromPath?.model ?? aliasOf(body)
   const model = findModel(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
   const options: unknown = body.stream_options
@@ -75,7 +75,7 @@ export function readClientRequest({
     source: { from: 'client', bytes: rawBody.bytes, scan: rawBody.scan },
     outline: body,
     readBody: once(rawBody.whole),
-    stream: named?.stream ?? streamOf(body.stream, dialect.chat.streamsByDefault, streamDefault),
+    stream: fromPath?.stream ?? streamOf(body.stream, dialect.chat.streamsByDefault, streamDefault),
     includeUsage:
       typeof options === 'object' &&
       options !== null &&

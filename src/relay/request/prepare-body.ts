@@ -11,7 +11,6 @@ import { flavourOf } from '../../sdk/profile.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/write-options.ts'
 import { fitDefaults } from '../profile/fit-sampling.ts'
-import { wellFormed } from '../profile/well-formed.ts'
 
 const none: readonly never[] = []
 const nothing: ReadonlySet<string> = new Set()
@@ -124,7 +123,7 @@ export function translatedBody(
     delete body[member]
   }
   Object.assign(body, set, modelMember(target))
-  return Buffer.from(wellFormed(JSON.stringify(body), drop))
+  return Buffer.from(withoutLoneSurrogates(JSON.stringify(body), drop))
 }
 
 /** Properties of the target that a codec needs. */
@@ -138,4 +137,17 @@ export class UnreadableRequest extends Error {
   constructor(cause: unknown) {
     super('the request cannot be read', { cause })
   }
+}
+
+/**
+ * JSON without lone surrogates, which strict parsers (serde_json) reject: U+FFFD replaces each. JSON.stringify
+ * writes them, and nothing else in that range, as escapes (ECMA-262, well-formed JSON.stringify).
+ */
+export function withoutLoneSurrogates(json: string, drop: Drop | undefined): string {
+  if (!json.includes('\\ud')) return json
+  const fixed = json.replaceAll(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (whole, half?: string) =>
+    half === undefined ? whole : '\ufffd',
+  )
+  if (fixed !== json) drop?.('messages.content', 'an unpaired surrogate is not a character; U+FFFD was sent')
+  return fixed
 }

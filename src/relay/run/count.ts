@@ -6,12 +6,12 @@ import { flavourOf } from '../../sdk/profile.ts'
 import { allTargets, type Target } from '../../sdk/target.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { unreadableFailure } from '../attempt/upstream-failure.ts'
-import { wellFormed } from '../profile/well-formed.ts'
 import type { ClientRequest } from '../request/client-request.ts'
 import {
   type PreparedBody,
   passthroughBody,
   UnreadableRequest,
+  withoutLoneSurrogates,
   writeOptions,
 } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
@@ -130,7 +130,7 @@ function translatedCount(
 function tokenizeBody(client: ClientRequest, target: Target, services: RelayServices): Buffer {
   const { messages, tools } = chatBody(client, target, services.dialectOf(target.type.dialect))
   const body = JSON.stringify({ model: target.upstreamModel, messages, tools })
-  return Buffer.from(wellFormed(body, undefined))
+  return Buffer.from(withoutLoneSurrogates(body, undefined))
 }
 
 function chatBody(client: ClientRequest, target: Target, { chat }: Dialect): Record<string, unknown> {

@@ -4,22 +4,19 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
-import { ClientTools } from '../../dialects/responses/client-tools.ts'
-import { inputItems, type StoredItems } from '../../dialects/responses/request/input-read.ts'
-import { readRequest } from '../../dialects/responses/request/read.ts'
+import type { StoredItems } from '../../dialects/responses/request/input-read.ts'
 import { ResponsesBody, ResponsesEnvelope } from '../../dialects/responses/request/schema.ts'
 import { loadStoredItems } from '../../dialects/responses/request/stored-items.ts'
 import { responseId } from '../../dialects/responses/response/object.ts'
 import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/response/schemas.ts'
-import { writeResponse } from '../../dialects/responses/response/write.ts'
-import { createWriter } from '../../dialects/responses/stream/write.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { isUnsupportedOperation, targetsWith } from '../../relay/request/operation-targets.ts'
-import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
+import type { Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { asRouterError, badRequest, RouterError } from '../../sdk/errors.ts'
+import { isStoredHere, ResponseStoring, withRequestState } from './response-state.ts'
 
 const dialect = 'responses'
 
@@ -29,14 +26,14 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: ['/v1/responses', '/responses'],
     prefixed: ['/responses', '/v1/responses'],
   })
-  const recalls = new WeakMap<FastifyRequest, Promise<StoredItems>>()
-  const recalled = (request: FastifyRequest): Promise<StoredItems> =>
-    recalls.get(request) ?? loadStoredItems(request.body, app.rights.responses(request))
+  const lookups = new WeakMap<FastifyRequest, Promise<StoredItems>>()
+  const rememberedFor = (request: FastifyRequest): Promise<StoredItems> =>
+    lookups.get(request) ?? loadStoredItems(request.body, app.rights.responses(request))
   /** Starts looking up the previous response while limits are checked, because both may wait for Redis. */
   const preValidation = (request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction): void => {
-    const recalling = recalled(request)
-    recalling.catch(() => undefined) // handled where it is awaited
-    recalls.set(request, recalling)
+    const lookup = rememberedFor(request)
+    lookup.catch(() => undefined) // handled where it is awaited
+    lookups.set(request, lookup)
     done()
   }
   for (const path of paths) {
@@ -46,51 +43,43 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       config: { dialect, docs, documentedBody: ResponsesBody },
     }
     app.post(path, creating, async (request, reply) => {
-      const { body, log } = request
+      const { body } = request
       const store = app.rights.responses(request)
       const client = app.gateway.clientRequest('responses', request)
       const answerId = randomBytes(12).toString('hex')
-      const remembered = await recalled(request)
+      const remembered = await rememberedFor(request)
       request.limitUse?.addPrompt(() =>
         JSON.stringify([remembered.history, ...remembered.referenced.values()]),
       )
-      const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
       // A response that this router has not stored may exist at an upstream with its own Responses API.
-      const native = targetsWith(client.model, 'responses').length
-      if (unknown && native === 0) throw previousNotFound(body)
-      const remembers = remembered.history !== undefined || remembered.referenced.size > 0
+      const isUnknown = lacksPrevious(body, remembered)
+      const nativeTargets = targetsWith(client.model, 'responses').length
+      if (isUnknown && nativeTargets === 0) throw previousNotFound(body)
+      const remembers = isStoredHere(remembered)
       // The router only stores responses that it translates.
-      const isStored = body.store !== false && (remembers || native < client.model.targets.length)
+      const isStored = body.store !== false && (remembers || nativeTargets < client.model.targets.length)
       if (isStored) void store.announce?.(responseId(answerId))
-      let answered: JsonObject | undefined
-      let kept: Promise<void> | undefined
-      const remembering = withRequestState(client.dialect, {
+      const storing = new ResponseStoring({
+        request,
+        body,
+        store,
+        isStored,
         remembered,
-        onAnswer(response) {
-          request.exchange.answerId = String(response.id)
-          if (body.store !== false) answered = response
-        },
+        dialect: client.dialect,
       })
-      // Called before every write to the client. Stores nothing while processors may still block the response.
-      const keep = (): Promise<void> | undefined => {
-        const { processing } = request
-        if (kept || processing?.isJudging) return kept
-        // A blocked stream has no response to store.
-        const written = answered ?? (isStored && processing?.isBlocked ? {} : undefined)
-        if (!written) return undefined
-        // Store what the client gets: pseudonyms are only valid within one request.
-        const response =
-          processing?.responseForClient(written, client.dialect.contents?.answers ?? {}) ?? written
-        const input = inputItems(body.input, remembered).map(({ item }) => item)
-        kept = store.put(String(response.id), { response, input }).catch((error: unknown) => {
-          const name = error instanceof Error ? error.name : typeof error
-          log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
-        })
-        return kept
-      }
-      const only: Pick<ClientRequest, 'only'> = unknown ? { only: 'responses' } : {}
+      const only: Pick<ClientRequest, 'only'> = isUnknown ? { only: 'responses' } : {}
       return app.gateway.chat(
-        { ...client, ...only, answerId, dialect: remembering, remembers, beforeEnd: keep },
+        {
+          ...client,
+          ...only,
+          answerId,
+          dialect: withRequestState(client.dialect, {
+            remembered,
+            onAnswer: (response) => storing.onAnswer(response),
+          }),
+          remembers,
+          beforeWrite: () => storing.beforeWrite(),
+        },
         request,
         reply,
       )
@@ -104,9 +93,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.post(`${path}/input_tokens`, counting, async (request, reply) => {
       const { body } = request
       const client = app.gateway.clientRequest('responses', request)
-      const remembered = await recalled(request)
-      const isStoredHere = remembered.history !== undefined || remembered.referenced.size > 0
-      if (!isStoredHere && targetsWith(client.model, 'responses_count').length > 0) {
+      const remembered = await rememberedFor(request)
+      const remembers = isStoredHere(remembered)
+      if (!remembers && targetsWith(client.model, 'responses_count').length > 0) {
         try {
           return await app.operations.forward('responses_count', request, reply)
         } catch (error) {
@@ -114,11 +103,11 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           if (!isUnsupportedOperation(asRouterError(error))) throw error
         }
       }
-      if (typeof body.previous_response_id === 'string' && !remembered.history) throw previousNotFound(body)
+      if (lacksPrevious(body, remembered)) throw previousNotFound(body)
       const counted = {
         ...client,
         dialect: withRequestState(client.dialect, { remembered, onAnswer() {} }),
-        remembers: isStoredHere,
+        remembers,
       }
       const tokens = await app.operations.countPrompt(counted, request)
       if (tokens === undefined) reply.header('x-llm-router-estimate', 'true')
@@ -203,6 +192,14 @@ function asMessages({ dialect: { chat }, alias, readBody }: ClientRequest, writt
   return written.chat.writeRequest(request, { model: alias, flavour: {}, drop: () => undefined })
 }
 
+/** Whether the response that the request continues is not stored here. */
+function lacksPrevious(
+  { previous_response_id: id }: Record<string, unknown>,
+  { history }: StoredItems,
+): boolean {
+  return typeof id === 'string' && history === undefined
+}
+
 function previousNotFound({ previous_response_id: id }: Record<string, unknown>): RouterError {
   return badRequest(
     `Previous response with id '${String(id).slice(0, 128)}' not found`,
@@ -213,44 +210,4 @@ function previousNotFound({ previous_response_id: id }: Record<string, unknown>)
 
 function notFound(id: string): RouterError {
   return new RouterError('not_found', `Response with id '${id.slice(0, 128)}' not found`)
-}
-
-export interface RequestState {
-  /** The resolved `previous_response_id` and item references of the request. */
-  remembered: StoredItems
-  /** Receives the final object of a complete response before the client does. */
-  onAnswer: (answer: JsonObject) => void
-}
-
-/**
- * Returns a dialect with the state of a single request: the history that it continues, and the writer of its stream. An error
- * in the stream, `response.failed`, carries the id, the items so far and the next sequence number, which only the writer knows.
- */
-export function withRequestState(dialect: Dialect, { remembered, onAnswer }: RequestState): Dialect {
-  let writer: ChatStreamWriter | undefined
-  const { native, ...rest } = dialect
-  // Upstreams do not have responses stored by the router, so such a request is translated for every target.
-  const isStoredHere = remembered.history !== undefined || remembered.referenced.size > 0
-  const offeredBy = ({ request }: AnswerContext): ClientTools =>
-    new ClientTools(request?.tools, inputItems(request?.input, remembered))
-  return {
-    ...rest,
-    ...(native && !isStoredHere ? { native } : {}),
-    chat: {
-      ...dialect.chat,
-      readRequest: (body, stream) => readRequest(body, stream, remembered),
-      writeResponse(response, context) {
-        const answer = writeResponse(response, context, offeredBy(context))
-        onAnswer(answer)
-        return answer
-      },
-      // Each attempt creates a writer; only events of the last one can have reached the client.
-      createWriter(context) {
-        writer = createWriter(context, onAnswer, offeredBy(context))
-        return writer
-      },
-    },
-    writeStreamError: (error, options) =>
-      writer?.write({ type: 'error', error }) || dialect.writeStreamError(error, options),
-  }
 }

@@ -132,7 +132,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
             auto?.model ??
             (dialectName === 'ollama' ? app.models.findLoosely(wanted) : app.models.find(wanted)),
           streamDefault: app.config.streamDefault,
-          named: dialectName === 'gemini' ? { model: name, stream: false } : undefined,
+          fromPath: dialectName === 'gemini' ? { model: name, stream: false } : undefined,
         })
         const { model } = client
         const services = app.gateway.services(request)

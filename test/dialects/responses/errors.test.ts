@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { responses } from '../../../src/dialects/responses/index.ts'
-import { withRequestState } from '../../../src/routes/openai/openai-responses.ts'
+import { withRequestState } from '../../../src/routes/openai/response-state.ts'
 import { badRequest, RouterError, streamTruncated, upstreamFailed } from '../../../src/sdk/errors.ts'
 import { checkStream, eventsOf, objectOf } from './grammar.ts'
 import { context, type Json } from './support.ts'

@@ -6,13 +6,13 @@ import { createHttpTransport, type HttpTransport } from '../../../relay/upstream
 
 export interface KubernetesApiOptions {
   env: Readonly<Record<string, string | undefined>>
-  /** With `token` and `ca.crt`. */
+  /** Directory of the service account: has `token` and `ca.crt`. */
   directory: string
 }
 
-/** An answer other than 2xx, or none. */
+/** The API server responded with an error, or not at all. */
 export class KubernetesError extends Error {
-  /** HTTP status; 0: no answer. */
+  /** HTTP status; 0 if there was no response. */
   readonly status: number
 
   constructor(status: number, message: string, cause?: unknown) {
@@ -24,12 +24,12 @@ export class KubernetesError extends Error {
 
 export interface ReadOptions {
   signal: AbortSignal
-  /** Longest silence, in milliseconds. */
+  /** The request fails after this long without data, in milliseconds. */
   idleMs: number
 }
 
 const connectTimeoutMs = 10_000
-/** Longest line: an EndpointSlice has 1,000 endpoints at most. */
+/** One line holds one EndpointSlice, which has at most 1,000 endpoints. */
 const maxLineBytes = 16 * 1024 * 1024
 const maxListBytes = 64 * 1024 * 1024
 
@@ -51,13 +51,13 @@ export class KubernetesApi {
     let bytes = 0
     await this.#read(path, options, (chunk) => {
       bytes += chunk.length
-      if (bytes > maxListBytes) throw new KubernetesError(0, 'the answer is too large')
+      if (bytes > maxListBytes) throw new KubernetesError(0, 'the response is too large')
       chunks.add(chunk)
     })
     return parseJson(Buffer.concat(chunks.take()).toString())
   }
 
-  /** Passes on each line of an answer that has no end of its own. Resolves when the server ends it. */
+  /** Streams a response line by line, as a watch needs it. Resolves when the server ends the response. */
   async lines(path: string, options: ReadOptions, onLine: (line: string) => void): Promise<void> {
     const decoder = new TextDecoder()
     let rest = ''

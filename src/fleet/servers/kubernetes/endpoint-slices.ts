@@ -3,7 +3,7 @@ import type { ServerEndpoint } from '../../../config/servers/fleet-snapshot.ts'
 import { isObject, objectsIn } from '../../../lib/json/read.ts'
 
 /**
- * What the router reads of an EndpointSlice:
+ * The part of an EndpointSlice that the router needs:
  * https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoint-slice-v1/
  */
 export interface EndpointSlice {
@@ -21,7 +21,7 @@ interface SliceEndpoint {
   terminating: boolean
 }
 
-/** Undefined for what is no EndpointSlice. */
+/** Returns undefined if the value is not an EndpointSlice. */
 export function readSlice(value: unknown): EndpointSlice | undefined {
   const { metadata, addressType, ports, endpoints } = isObject(value) ? value : {}
   if (!isObject(metadata) || typeof metadata.name !== 'string') return undefined
@@ -32,11 +32,11 @@ export function readSlice(value: unknown): EndpointSlice | undefined {
       typeof port === 'number' ? [{ name: typeof name === 'string' ? name : '', port }] : [],
     ),
     endpoints: objectsIn(endpoints).flatMap(({ addresses, conditions, targetRef }): SliceEndpoint[] => {
-      // They are interchangeable: clients use the first one.
+      // The addresses of an endpoint are interchangeable; the API's reference tells clients to use the first.
       const address: unknown = Array.isArray(addresses) ? addresses[0] : undefined
       if (typeof address !== 'string') return []
       const { ready, serving, terminating } = isObject(conditions) ? conditions : {}
-      // What is unknown counts as ready; serving is as ready where it is unknown.
+      // Defaults of the API: a missing `ready` means true, and a missing `serving` means the value of `ready`.
       const isReady = ready !== false
       return [
         {
@@ -55,14 +55,14 @@ export function readSlice(value: unknown): EndpointSlice | undefined {
 }
 
 /**
- * The endpoints of a Service that get requests, from all of its slices: those that are ready; if there are none, those that
- * still serve while they terminate, as kube-proxy does. `port`: number or name; the first one if undefined.
+ * The endpoints of a Service that should get requests. As in kube-proxy, these are the ready ones or, if none is ready, those
+ * that still serve while they terminate. `port` is a number or a name; undefined means the first port.
  */
 export function endpointsOfSlices(
   slices: Iterable<EndpointSlice>,
   port: number | string | undefined,
 ): ServerEndpoint[] {
-  // Slices of IPv4 first, which are the ones used for pods that have both.
+  // IPv4 first: a dual-stack pod is listed in slices of both families, and the first address wins.
   const sorted = [...slices]
     .filter(({ addressType }) => addressType === 'IPv4' || addressType === 'IPv6')
     .sort((a, b) => (a.addressType + a.name < b.addressType + b.name ? -1 : 1))
@@ -75,7 +75,7 @@ export function endpointsOfSlices(
   const byName = new Map<string, ServerEndpoint>()
   for (const { pod, address, port } of ready.length > 0 ? ready : serving) {
     const name = pod ?? createHash('sha256').update(address).digest('hex').slice(0, 8)
-    // While a pod moves from one slice to another, it is in both.
+    // A pod can be in two slices: while it moves from one to another, or because it is dual-stack.
     if (!byName.has(name)) byName.set(name, { name, address, port })
   }
   return [...byName.values()].sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1))

@@ -6,13 +6,13 @@ import { type FleetLog, SliceWatch } from './slice-watch.ts'
 export interface KubernetesService {
   namespace: string
   service: string
-  /** Number or name; the first one of the Service if absent. */
+  /** Number or name; if absent, the Service's first port. */
   port?: number | string
 }
 
 type Listener = (endpoints: readonly ServerEndpoint[] | undefined) => void
 
-/** Watches the EndpointSlices of Services. Servers of one Service share a watch. */
+/** Watches the EndpointSlices of Services, with one watch per Service, however many servers of the configuration use it. */
 export class KubernetesServices {
   readonly #isDisabled: boolean
   readonly #api: KubernetesApi
@@ -26,8 +26,8 @@ export class KubernetesServices {
   }
 
   /**
-   * Calls the listener with the endpoints of a Service after each change; with undefined if the first attempt to read them
-   * fails. Returns the function that ends it.
+   * Calls the listener with the endpoints of a Service after each change, or with undefined while they could never be read.
+   * Returns the function that unsubscribes.
    */
   follow({ namespace, service, port }: KubernetesService, listener: Listener): () => void {
     if (this.#isDisabled) {

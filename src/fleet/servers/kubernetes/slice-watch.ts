@@ -19,21 +19,21 @@ export interface SliceWatchOptions {
   onChange(): void
 }
 
-/** The server ends a watch after so long, give or take a fifth, in seconds. */
+/** How long the API server is asked to keep a watch open, ±20 %, in seconds. */
 const watchSeconds = 240
-/** How much longer than that a silent watch is kept, and how long a list may be silent, in milliseconds. */
+/** How long a list may take to respond, and how late the server may be in ending a watch, in milliseconds. */
 const graceMs = 15_000
-/** After so long the slices are listed again, whatever the watch has said, in milliseconds. */
+/** Interval of full lists, which repair whatever a watch has missed, in milliseconds. */
 const resyncMs = 10 * 60_000
-/** Pause after the first failure; doubles with each further one, in milliseconds. */
+/** Pause after the first failure, in milliseconds; it doubles with each further failure. */
 const firstPauseMs = 500
-const lastPauseMs = 30_000
+const maxPauseMs = 30_000
 const pageSize = 500
 
 /**
  * The EndpointSlices of a Service by list and watch:
- * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes. What was known stays known while
- * the API server does not answer.
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes. The last known
+ * slices stay in use while the API server is unreachable.
  */
 export class SliceWatch {
   readonly #options: SliceWatchOptions
@@ -73,7 +73,7 @@ export class SliceWatch {
     }
   }
 
-  /** Lists all slices, page by page. Returns their version, from which a watch goes on. */
+  /** Lists all slices, page by page. Returns their resource version, where the watch starts. */
   async #list(): Promise<string> {
     const slices = new Map<string, EndpointSlice>()
     let version = ''
@@ -99,7 +99,7 @@ export class SliceWatch {
     return version
   }
 
-  /** Applies changes until the server ends the watch. Returns the version up to which they are known. */
+  /** Applies changes until the server ends the watch. Returns the resource version of the last one. */
   async #watch(from: string): Promise<string> {
     const { api, random } = this.#options
     const seconds = Math.round(watchSeconds * (0.8 + 0.4 * random()))
@@ -109,13 +109,13 @@ export class SliceWatch {
     await api.lines(path, { signal: this.#stop.signal, idleMs: seconds * 1000 + graceMs }, (line) => {
       version = this.#apply(parseJson(line)) ?? version
     })
-    // A server that ends each watch at once is not to be asked without a pause.
+    // Prevents a busy loop against a server that ends each watch at once.
     if (performance.now() - began < firstPauseMs)
       await delay(firstPauseMs, undefined, { signal: this.#stop.signal })
     return version
   }
 
-  /** Returns the version of the event. */
+  /** Returns the resource version of the event. */
   #apply(event: unknown): string | undefined {
     const { type, object } = isObject(event) ? event : {}
     const { metadata, code, message } = isObject(object) ? object : {}
@@ -142,13 +142,13 @@ export class SliceWatch {
     this.#failures = 0
   }
 
-  /** An expired version (410) is part of the protocol: the slices are listed again, at once for the first time. */
+  /** An expired resource version (410) is part of the protocol: the first one only leads to a new list, without a pause. */
   async #onFailure(error: unknown): Promise<void> {
     const { log, namespace, service, random, onChange } = this.#options
     const status = error instanceof KubernetesError ? error.status : 0
     this.#failures++
     if (status === 410 && this.#failures === 1) return
-    // A watch that breaks once is nothing; the next one tells.
+    // A single broken watch is normal; only a repeated failure is worth a warning.
     if (!this.#warned && (this.#failures > 1 || this.#slices === undefined)) {
       this.#warned = true
       const reason = error instanceof Error ? error.message : String(error)
@@ -156,7 +156,7 @@ export class SliceWatch {
       log.warn(fields, warningText(status))
     }
     if (this.#slices === undefined) onChange()
-    const pauseMs = Math.min(lastPauseMs, firstPauseMs * 2 ** (this.#failures - 1))
+    const pauseMs = Math.min(maxPauseMs, firstPauseMs * 2 ** (this.#failures - 1))
     await delay(pauseMs * (0.8 + 0.4 * random()), undefined, { signal: this.#stop.signal, ref: false }).catch(
       () => undefined,
     )
