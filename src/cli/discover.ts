@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { configOf } from '../config/models/discovered.ts'
+import { configForServers } from '../config/models/discovered.ts'
 import { proxyRule } from '../config/proxy-rule.ts'
 import { loadConfig } from '../config/settings/settings.ts'
 import { isHost, discover as search } from '../fleet/discovery.ts'
@@ -65,7 +65,7 @@ async function searchHosts(
     printError(
       `${host}: no Ollama, LM Studio, vLLM, SGLang, TGI, llama.cpp or other OpenAI-compatible server found\n`,
     )
-  return servers.some(({ models }) => models.length > 0) ? configOf(servers) : undefined
+  return servers.some(({ models }) => models.length > 0) ? configForServers(servers) : undefined
 }
 
 function textOf(config: unknown): string {

@@ -2,8 +2,8 @@ import {
   type ConfigFeed,
   type ConfigSource,
   type ConfigSubscriber,
-  firstOf,
   Reloader,
+  readFirst,
 } from '../config/reloader.ts'
 import type { Config } from '../config/settings/settings.ts'
 import type { ConfigSources } from '../config/sources.ts'
@@ -63,7 +63,7 @@ export function clusterFeed<Snapshot>(
   }
   primary.on(prepare, (snapshot) => inOrder((subscriber) => subscriber?.prepare(snapshot) ?? []))
   primary.on(commit, ({ reports }) => inOrder((subscriber) => subscriber?.commit(reports)))
-  primary.on(drop, ({ errors, reports }) => inOrder((subscriber) => subscriber?.drop(errors, reports)))
+  primary.on(drop, ({ errors, reports }) => inOrder((subscriber) => subscriber?.discard(errors, reports)))
   let first: Promise<Snapshot> | undefined
   return {
     first() {
@@ -109,7 +109,7 @@ function serveSource<Snapshot>(
   const topics = reloadTopics(source)
   /** Workers that use the current snapshot and participate in reloads. */
   const joined = new Set<Channel>()
-  const started = firstOf(source).then((first) => {
+  const started = readFirst(source).then((first) => {
     const reloader = new Reloader(first, {
       source,
       pollMs,
@@ -160,6 +160,6 @@ function takersOf<Snapshot>(
       }
     },
     commit: () => settle(worker, commit, { reports: !isReported }),
-    drop: (errors) => settle(worker, drop, { reports: !isReported, errors }),
+    discard: (errors) => settle(worker, drop, { reports: !isReported, errors }),
   }))
 }

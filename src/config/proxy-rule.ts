@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import { withoutBrackets } from '../lib/host-addresses.ts'
 import { inNetworks, isNetwork } from './networks.ts'
 import { hostError } from './targets/target-url.ts'
 
@@ -19,7 +20,7 @@ export function proxyRule({ upstreamProxy, upstreamNoProxy }: ProxySettings): Pr
   const isExempt = exemption(upstreamNoProxy)
   return (origin) => {
     const { hostname, port, protocol } = new URL(origin)
-    const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+    const host = withoutBrackets(hostname).replace(/\.$/, '')
     const isDirect = isLocalNetwork(host) || isExempt(host, port || (protocol === 'https:' ? '443' : '80'))
     return isDirect ? undefined : upstreamProxy
   }
@@ -108,5 +109,5 @@ function isExemption(entry: string): boolean {
 
 function partsOf(entry: string): { name: string; port: string | undefined } {
   const [, name = entry, port] = /^(\[.*\]|[^:]*):(\d{1,5})$/.exec(entry) ?? []
-  return { name: name.replace(/^\[|\]$/g, '').toLowerCase(), port }
+  return { name: withoutBrackets(name).toLowerCase(), port }
 }

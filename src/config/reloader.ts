@@ -32,7 +32,7 @@ export interface LivePart<Snapshot> {
 }
 
 /** Reads the first snapshot of a source, including its live part. */
-export async function firstOf<Snapshot>({ read, live }: ConfigSource<Snapshot>): Promise<Snapshot> {
+export async function readFirst<Snapshot>({ read, live }: ConfigSource<Snapshot>): Promise<Snapshot> {
   const snapshot = await read()
   return live ? live.complete(snapshot) : snapshot
 }
@@ -44,7 +44,7 @@ export interface ConfigSubscriber<Snapshot> {
   /** Applies the last prepared snapshot atomically. `reports`: whether this subscriber logs and counts it on behalf of all. */
   commit(reports: boolean): void
   /** Discards the last prepared snapshot because of these errors, from this or another subscriber. */
-  drop(errors: readonly string[], reports: boolean): void
+  discard(errors: readonly string[], reports: boolean): void
   /** Returns the applied state for the audit log, without secrets. */
   describe?(): object
 }
@@ -83,7 +83,7 @@ export class Reloader<Snapshot> {
   readonly #watch: FileWatch
   #current: Snapshot
   /** Digest of the last snapshot read, applied or not. */
-  #seen: string
+  #lastDigest: string
   #isRejected = false
   #pending: 'live' | 'changed' | 'requested' | undefined
   #retry: NodeJS.Timeout | undefined
@@ -94,7 +94,7 @@ export class Reloader<Snapshot> {
   constructor(first: Snapshot, options: ReloaderOptions<Snapshot>) {
     this.#options = options
     this.#current = first
-    this.#seen = digestOf(options.source.live?.strip(first) ?? first)
+    this.#lastDigest = digestOf(options.source.live?.strip(first) ?? first)
     this.#watch = new FileWatch({
       quietMs,
       pollMs: options.pollMs,
@@ -154,15 +154,15 @@ export class Reloader<Snapshot> {
     const read = await this.#read()
     const digest = digestOf(read)
     if (this.#closed) return
-    if (digest === this.#seen && !isRequested) {
+    if (digest === this.#lastDigest && !isRequested) {
       if (this.#isRejected) this.#retryLater()
       return
     }
     // Without subscribers nothing can be validated. The next subscriber starts with the last applied snapshot and reloads.
     if (this.#options.subscribers().length === 0) return
-    this.#seen = digest
+    this.#lastDigest = digest
     const { live } = this.#options.source
-    this.#isRejected = !(await this.#offer(live ? await live.complete(read) : read))
+    this.#isRejected = !(await this.#apply(live ? await live.complete(read) : read))
     live?.settle(this.#current)
     if (this.#isRejected) this.#retryLater()
   }
@@ -172,7 +172,7 @@ export class Reloader<Snapshot> {
     const { live } = this.#options.source
     if (!live || this.#closed) return
     const snapshot = live.update(this.#current)
-    if (digestOf(snapshot) === digestOf(this.#current) || (await this.#offer(snapshot))) return
+    if (digestOf(snapshot) === digestOf(this.#current) || (await this.#apply(snapshot))) return
     this.#retryLater()
   }
 
@@ -182,14 +182,14 @@ export class Reloader<Snapshot> {
   }
 
   /** Applies the snapshot in all subscribers or in none. Returns whether it was applied. */
-  async #offer(snapshot: Snapshot): Promise<boolean> {
+  async #apply(snapshot: Snapshot): Promise<boolean> {
     const subscribers = this.#options.subscribers()
     if (subscribers.length === 0) return false
     const results = await Promise.all(subscribers.map((subscriber) => errorsOf(subscriber, snapshot)))
     const errors = results.find((found) => found.length > 0)
     if (!errors) this.#current = snapshot
     for (const [index, subscriber] of subscribers.entries()) {
-      if (errors) subscriber.drop(errors, index === 0)
+      if (errors) subscriber.discard(errors, index === 0)
       else subscriber.commit(index === 0)
     }
     return !errors
@@ -231,7 +231,7 @@ export function localFeed<Snapshot>(
   let reading: Promise<Snapshot> | undefined
   let reloader: Reloader<Snapshot> | undefined
   const first = (): Promise<Snapshot> => {
-    reading ??= firstOf(options.source)
+    reading ??= readFirst(options.source)
     return reading
   }
   return {

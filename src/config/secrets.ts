@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import { readProblem } from '../lib/read-problem.ts'
 import { memberPath, type ProviderAtPath } from './models/check.ts'
@@ -14,7 +15,7 @@ export interface SecretSources {
  * Replaces each `${NAME}` by the value of that environment variable. A `$` without a brace is literal, and values are not
  * expanded again. `encode` is applied to each value.
  */
-export function expanded(
+export function expandVariables(
   text: string,
   path: string,
   env: SecretSources['env'],
@@ -50,7 +51,7 @@ export function readToken(
   const tokenPath = memberPath(entry, file === '' ? 'api_token' : 'api_token_file')
   const token = (
     file === ''
-      ? expanded(literal, tokenPath, sources.env, errors)
+      ? expandVariables(literal, tokenPath, sources.env, errors)
       : readTextFile(file, tokenPath, sources, errors)
   )?.trim()
   // A header field value consists of visible ASCII characters and spaces (RFC 9110, section 5.5).
@@ -78,4 +79,15 @@ export function readTextFile(
   }
   if (text.trim() === '') errors.push(`${path}: ${JSON.stringify(file)} is empty`)
   return text
+}
+
+const prefix = 'made:'
+
+/** Generates a secret that is valid until the next restart, recognizable as not configured. */
+export function generatedSecret(): string {
+  return prefix + randomBytes(32).toString('hex')
+}
+
+export function isGeneratedSecret(secret: string): boolean {
+  return secret.startsWith(prefix)
 }

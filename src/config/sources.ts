@@ -4,7 +4,7 @@ import { isObject } from '../lib/json/read.ts'
 import { readConfigText, type Syntax, syntaxOf } from './config-text.ts'
 import { readPromptTree } from './prompt-tree.ts'
 import type { ConfigSource } from './reloader.ts'
-import type { FleetSnapshot } from './servers/fleet-snapshot.ts'
+import type { FleetSnapshot } from './servers/published.ts'
 
 /** The content of a text file, or the error code of reading it, such as ENOENT. */
 export type FileContent = { text: string } | { code: string }

@@ -1,5 +1,4 @@
 import { countOf, filledTextOf, isObject, type JsonObject, objectsIn } from '../lib/json/read.ts'
-import { looseName } from '../lib/loose-name.ts'
 
 /** A model as its server reports it. */
 export interface EngineModel {
@@ -132,4 +131,9 @@ export function modelIn(
 
 function positive(value: unknown): number | undefined {
   return countOf(value) || undefined
+}
+
+/** Normalizes a model name as Ollama matches it: case-insensitively, and `m` is `m:latest`. */
+export function looseName(name: string): string {
+  return name.toLowerCase().replace(/:latest$/, '')
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isGeneratedSecret } from '../config/masking-secret.ts'
+import { isGeneratedSecret } from '../config/secrets.ts'
 import type { Config } from '../config/settings/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'

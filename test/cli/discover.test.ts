@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { configOf, type FoundServer } from '../../src/config/models/discovered.ts'
+import { configForServers, type FoundServer } from '../../src/config/models/discovered.ts'
 import { discover } from '../../src/fleet/discovery.ts'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -123,7 +123,7 @@ test('Ollama, LM Studio and vLLM are distinguished, with names, contexts and cap
 test('the discovered configuration can be served without a change', async (t) => {
   const server = await vllm()
   const { servers } = await discover([server.url], t.signal)
-  const router = await startRouter({ models: configOf(servers) })
+  const router = await startRouter({ models: configForServers(servers) })
   t.after(() => Promise.all([router.close(), server.close()]))
   const list = await (await fetch(`${router.url}/v1/models`)).json()
   assert.partialDeepStrictEqual(list, {
@@ -134,7 +134,7 @@ test('the discovered configuration can be served without a change', async (t) =>
 test('servers of the same model share it, each with a unique id that does not contain its address', () => {
   const model = { name: 'm', context: 0, embedding: false, capabilities: undefined, details: {} }
   const server = { type: 'vllm', hostLabel: 'gpu1', models: [model] } as const
-  const config = configOf([
+  const config = configForServers([
     { ...server, url: 'http://gpu1:8000' },
     { ...server, url: 'http://gpu1:8001' },
   ])
@@ -162,7 +162,7 @@ test('cache_aware is chosen for chat models that several servers with a prefix c
       url: `http://gpu${index}:8000`,
       models: [{ ...model, embedding }],
     }))
-    const { discovered_models: models } = configOf(servers)
+    const { discovered_models: models } = configForServers(servers)
     return Object(Object(models).m).strategy
   }
   assert.equal(strategyOf(['vllm', 'llamacpp']), 'cache_aware')
@@ -321,7 +321,7 @@ test('SGLang, TGI, llama.cpp and embedding servers are distinguished, and embedd
     ],
   )
   const { sglang, tgi }: Record<string, unknown> = Object.fromEntries(
-    found.servers.map(({ type, ...server }) => [type, configOf([{ type, ...server }])]),
+    found.servers.map(({ type, ...server }) => [type, configForServers([{ type, ...server }])]),
   )
   assert.match(JSON.stringify(sglang), /"api_type":"sglang".*"is_embedding":true/)
   assert.match(JSON.stringify(tgi), /"api_type":"tgi"/)

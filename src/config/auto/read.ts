@@ -1,6 +1,7 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import { checkPart, type Findings } from '../models/check.ts'
+import { checkModelName, type KnownModels, unknownModel } from '../models/known-models.ts'
 import type { PluginSettings } from '../settings/plugins.ts'
 import { type AutoModelEntry, AutoModelSchema } from './schema.ts'
 
@@ -12,19 +13,15 @@ const path = 'auto_model'
 /** Reads `auto_model`. Errors are reported in the findings. */
 export function readAutoModel(
   root: Readonly<Record<string, unknown>>,
-  known: { models: ReadonlySet<string>; mayGrow: boolean },
+  known: KnownModels,
   findings: Findings,
 ): AutoModelEntry | undefined {
   if (root.auto_model === undefined) return undefined
   const entry = checkPart(AutoModelSchema, root.auto_model, path, findings)
-  return entry && checked(entry, known, findings)
+  return entry && checkEntry(entry, known, findings)
 }
 
-function checked(
-  entry: AutoModelEntry,
-  known: { models: ReadonlySet<string>; mayGrow: boolean },
-  findings: Findings,
-): AutoModelEntry {
+function checkEntry(entry: AutoModelEntry, known: KnownModels, findings: Findings): AutoModelEntry {
   checkModels(entry, known, findings)
   const { models, rules = [], examples = {}, embedding_model: embedding, by_size: bySize } = entry
   for (const [index, { model, min_prompt_tokens: min = 0, max_prompt_tokens: max }] of rules.entries()) {
@@ -50,20 +47,18 @@ function checked(
 
 function checkModels(
   { models, embedding_model: embedding }: AutoModelEntry,
-  known: { models: ReadonlySet<string>; mayGrow: boolean },
-  { errors, warnings }: Findings,
+  known: KnownModels,
+  findings: Findings,
 ): void {
+  const { errors, warnings } = findings
   const named = models.map((model, index) => ({ model, path: `${path}.models[${index}]` }))
   if (embedding !== undefined) named.push({ model: embedding, path: `${path}.embedding_model` })
   const seen = new Set<string>()
   for (const { model, path } of named) {
     if (model === autoName && models.includes(model))
       errors.push(`${path}: "auto" cannot choose itself; remove it`)
-    else if (!known.models.has(model)) {
-      const text = `${path}: no active model ${JSON.stringify(model)}${didYouMean(model, known.models)}`
-      if (known.mayGrow) warnings.push(`${text}; it is used once a server has it`)
-      else errors.push(text)
-    } else if (seen.has(model) && model !== embedding) warnings.push(`${path}: ${model} is listed twice`)
+    else if (!known.models.has(model)) checkModelName(model, path, known, findings)
+    else if (seen.has(model) && model !== embedding) warnings.push(`${path}: ${model} is listed twice`)
     seen.add(model)
   }
 }
@@ -73,7 +68,7 @@ function notListed(model: string, models: readonly string[]): string {
 }
 
 /** Builds the entry from the variables of the Python llm-router. Throws ConfigError if they name an unknown model. */
-export function autoModelOf(
+export function autoModelFromVariables(
   settings: PluginSettings,
   models: ReadonlySet<string>,
 ): AutoModelEntry | undefined {
@@ -86,11 +81,7 @@ export function autoModelOf(
     ])
   const unknown = named.filter((model) => !models.has(model))
   if (unknown.length > 0)
-    throw new ConfigError(
-      unknown.map(
-        (model) => `${variable}: no active model ${JSON.stringify(model)}${didYouMean(model, models)}`,
-      ),
-    )
+    throw new ConfigError(unknown.map((model) => `${variable}: ${unknownModel(model, models)}`))
   const words = {
     code: settings.routingIntentCode,
     math: settings.routingIntentMath,

@@ -1,6 +1,6 @@
 import type { JsonPath } from '../../lib/json/jsonc.ts'
 import { type ClientKey, type KeyLimits, nameMatcher, surfacesOf } from '../../sdk/client-key.ts'
-import { expanded } from '../secrets.ts'
+import { expandVariables } from '../secrets.ts'
 import { looksUnexpanded, unexpandedHint } from '../settings/text.ts'
 import { type RingEntry, sha256Of } from './key-ring.ts'
 import type { FileKey, KeyRecord } from './schema.ts'
@@ -28,7 +28,7 @@ export interface FileClient {
 
 /** Converts a validated record to a client and the digests of its keys; undefined if the record is inconsistent. */
 export function clientOf(record: KeyRecord, context: RecordContext): FileClient | undefined {
-  const sha256 = record.keys && !hasOwnKey(record) ? undefined : digestOf(record, context)
+  const sha256 = record.keys && !hasDirectKey(record) ? undefined : digestOf(record, context)
   const expiry = expiryOf(record, context)
   const more = record.keys?.map((key, index) =>
     keyOf(key, { ...context, path: [...context.path, 'keys', index] }),
@@ -74,7 +74,7 @@ export function clientOf(record: KeyRecord, context: RecordContext): FileClient 
   return { client, entries: [...(sha256 ? [{ client, sha256 }] : []), ...entries] }
 }
 
-function hasOwnKey({ key, key_plain: keyPlain, sha256, keys }: KeyRecord): boolean {
+function hasDirectKey({ key, key_plain: keyPlain, sha256, keys }: KeyRecord): boolean {
   return [key, keyPlain, sha256].some((one) => one !== undefined) || keys?.length === 0
 }
 
@@ -120,7 +120,7 @@ function digestOfText(
 ): Buffer | undefined {
   const at = [...path, member]
   const errors: string[] = []
-  const key = expanded(written, '', env, errors).trim()
+  const key = expandVariables(written, '', env, errors).trim()
   for (const each of errors) error(at, each.replace(/^: /, ''))
   if (errors.length > 0) return undefined
   // Only characters that a header field can contain (RFC 9110, section 5.5), without white space.

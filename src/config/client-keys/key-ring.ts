@@ -7,7 +7,7 @@ export interface RingEntry {
   sha256: Buffer
 }
 
-export type Login =
+export type KeyLookup =
   | { client: ClientKey; error: undefined }
   /** The client of a disabled or expired key, only for the log. */
   | { client: ClientKey | undefined; error: 'unknown' | 'disabled' | 'expired' }
@@ -30,12 +30,12 @@ export class KeyRing {
   }
 
   /** `at`: milliseconds since 1970. */
-  find(key: string, at = Date.now()): Login {
+  find(key: string, at = Date.now()): KeyLookup {
     return this.findDigest(sha256Of(key), at)
   }
 
   /** Finds a key by its SHA-256. */
-  findDigest(sha256: Buffer, at = Date.now()): Login {
+  findDigest(sha256: Buffer, at = Date.now()): KeyLookup {
     const digest = this.#digestOf(sha256)
     const entry = this.#entries.get(digest.toString('hex'))
     const isSame = timingSafeEqual(entry?.digest ?? this.#dummy, digest)

@@ -10,7 +10,7 @@ import { pathBelow, syntaxErrorAt } from '../config-path.ts'
 import { readConfigText, syntaxOf } from '../config-text.ts'
 import { clientOf, type FileClient, type ReportError } from './client.ts'
 import type { RingEntry } from './key-ring.ts'
-import { FileKeySchema, type KeyRecord, KeyRecordSchema, ownMembers } from './schema.ts'
+import { FileKeySchema, type KeyRecord, KeyRecordSchema, routerMembers } from './schema.ts'
 
 export interface LoadedKeys {
   clients: ClientKey[]
@@ -45,7 +45,7 @@ export function loadClientKeys(
   const { records, at } = recordsOf(document.value, error)
   const found = records.flatMap((value, index): FileClient[] => {
     const path = [...at, index]
-    const record = checked(withKeyObjects(value), path, error)
+    const record = validRecord(withKeyObjects(value), path, error)
     if (!record) return []
     const client = clientOf(record, { path, number: index + 1, env, error, warn })
     return client ? [client] : []
@@ -89,7 +89,7 @@ function withKeyObjects(value: unknown): unknown {
 }
 
 /** Unknown members are errors here: a misspelled limit would not be enforced. */
-function checked(value: unknown, path: JsonPath, error: ReportError): KeyRecord | undefined {
+function validRecord(value: unknown, path: JsonPath, error: ReportError): KeyRecord | undefined {
   let isValid = true
   const reject: ReportError = (at, message) => {
     isValid = false
@@ -97,7 +97,7 @@ function checked(value: unknown, path: JsonPath, error: ReportError): KeyRecord 
   }
   if (isObject(value)) {
     for (const name of unknownNames(value, KeyRecordSchema.properties))
-      reject([...path, name], `no such field${didYouMean(name, ownMembers)}`)
+      reject([...path, name], `no such field${didYouMean(name, routerMembers)}`)
     const policy = value.policy_override
     if (isObject(policy))
       for (const name of unknownNames(policy, KeyRecordSchema.properties.policy_override.properties))

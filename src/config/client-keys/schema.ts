@@ -93,7 +93,7 @@ export const KeyRecordSchema = Type.Object({
 export type KeyRecord = Static<typeof KeyRecordSchema>
 
 /** Members of this router's files, for suggestions in errors. */
-export const ownMembers: readonly string[] = [
+export const routerMembers: readonly string[] = [
   'id',
   'key',
   'sha256',

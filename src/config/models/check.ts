@@ -25,7 +25,7 @@ export interface ProviderAtPath {
   provider: Provider
   path: string
   /** Its entry in `servers`, and the members that it does not inherit. */
-  server?: { id: string; path: string; own: ReadonlySet<string> }
+  server?: { id: string; path: string; overridden: ReadonlySet<string> }
 }
 
 /** Adds the members that providers inherit from the entries of `servers`. */
@@ -34,12 +34,12 @@ export interface ServerMembers {
    * Returns a provider with `server`, including inherited members. Returns [] if there is no such entry, which is reported, or
    * if that entry is invalid, which `readServers` reports.
    */
-  complete(provider: Partial<Provider>, path: string, findings: Findings): ProviderAtPath[]
+  inheritMembers(provider: Partial<Provider>, path: string, findings: Findings): ProviderAtPath[]
 }
 
 /** Returns the path at which a provider's member is set or missing: that of the provider or that of its server. */
 export function memberPath({ path, server }: ProviderAtPath, member: string): string {
-  return `${server === undefined || server.own.has(member) ? path : server.path}.${member}`
+  return `${server === undefined || server.overridden.has(member) ? path : server.path}.${member}`
 }
 
 export interface CheckedModel {
@@ -70,7 +70,7 @@ export function checkModel(
         const provider = checkPart(ServedProviderSchema, item, itemPath, findings, isInactive)
         if (!provider) return []
         findings.warnings.push(...providerHints(provider, itemPath))
-        return servers.complete(provider, itemPath, findings)
+        return servers.inheritMembers(provider, itemPath, findings)
       }
       const provider = checkPart(ProviderSchema, item, itemPath, findings, isInactive)
       if (!provider) return []
@@ -108,7 +108,7 @@ export function checkPart<Schema extends TSchema>(
 }
 
 /** Names of fields in the configurations of other programs, and the name of the same field here. */
-const namesElsewhere: Readonly<Record<string, string>> = {
+const fieldNamesElsewhere: Readonly<Record<string, string>> = {
   api_base: 'api_host',
   api_key: 'api_token',
   base_url: 'api_host',
@@ -132,7 +132,7 @@ function misspelled(schema: TSchema, value: unknown, path: string): string[] {
   const missing = known.filter((name) => !(name in value))
   return Object.keys(value).flatMap((key) => {
     if (known.includes(key) || /^[$_]/.test(key)) return []
-    const elsewhere = Object.hasOwn(namesElsewhere, key) ? namesElsewhere[key] : undefined
+    const elsewhere = Object.hasOwn(fieldNamesElsewhere, key) ? fieldNamesElsewhere[key] : undefined
     const hint =
       elsewhere !== undefined && missing.includes(elsewhere)
         ? `; did you mean "${elsewhere}"?`

@@ -28,7 +28,7 @@ const group = 'discovered_models'
  * Builds a models-config.json for discovered servers. Models keep the names that they have at the servers; servers with the
  * same model become providers of one model.
  */
-export function configOf(servers: readonly FoundServer[]): Record<string, unknown> {
+export function configForServers(servers: readonly FoundServer[]): Record<string, unknown> {
   const models = new Map<string, { providers: object[]; found: FoundModel }>()
   const ids = new Set<string>()
   for (const server of servers) {

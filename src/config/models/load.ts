@@ -9,15 +9,16 @@ import { activePath, atTextPosition, modelPath } from '../config-path.ts'
 import { readConfigText, type Syntax, syntaxErrorText } from '../config-text.ts'
 import { type ConfiguredProcessor, readProcessors } from '../processors/read.ts'
 import { aliasNames, readAliases } from '../servers/aliases.ts'
-import type { FleetSnapshot, ServerEndpoint } from '../servers/fleet-snapshot.ts'
+import type { FleetSnapshot, ServerEndpoint } from '../servers/published.ts'
 import { endpointsOf, followsModels, type PublishedModel, publishedModels } from '../servers/published.ts'
 import { isReserved, readServers, type Servers } from '../servers/servers.ts'
 import { readServer, type TargetSources } from '../targets/target-access.ts'
 import { buildTargets } from '../targets/target-build.ts'
 import { TargetIds } from '../targets/target-ids.ts'
 import { type CheckedModel, checkModel, type Findings, type ProviderAtPath } from './check.ts'
+import { checkModelName, type KnownModels } from './known-models.ts'
 
-interface FoundModel extends ActiveModel, CheckedModel {
+interface ValidModel extends ActiveModel, CheckedModel {
   path: string
 }
 
@@ -30,7 +31,7 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
   const findings: Findings = { errors: [], warnings }
   const servers = readServers(root, findings)
   const active = readActiveModels(root, findings, servers)
-  const found = active.flatMap((model): FoundModel[] => {
+  const found = active.flatMap((model): ValidModel[] => {
     const path = modelPath(model.group, model.alias)
     const checked = checkModel(model.value, path, { findings, servers })
     return checked ? [{ ...model, ...checked, path }] : []
@@ -49,13 +50,13 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
     ...publishedBy(servers, fleet, usedNames).map((model) => buildPublished(model, context)),
   ]
   const mayGrow = servers.list.some(followsModels)
-  checkFallbacks(found, new Set(models.map(({ alias }) => alias)), mayGrow, findings)
+  const known: KnownModels = { models: new Set(models.map(({ alias }) => alias)), mayGrow }
+  checkFallbacks(found, known, findings)
   checkHiddenModels(root, found, findings)
   const configured = new Set(active.map(({ alias }) => alias))
   const published = new Set(models.slice(listed.length).map(({ alias }) => alias))
   const aliases = readAliases(root, { configured, published, mayGrow }, findings)
-  const known = { models: new Set(models.map(({ alias }) => alias)), mayGrow, env: sources.env }
-  const processors = readProcessors(root, known, findings)
+  const processors = readProcessors(root, { ...known, env: sources.env }, findings)
   const autoModel = readAutoModel(root, known, findings)
   // Errors of a server are found once per provider.
   const [errors, allWarnings] = [[...new Set(findings.errors)], [...new Set(findings.warnings)]]
@@ -95,7 +96,7 @@ function duplicateNames({ duplicates }: JsonDocument): string[] {
 /** Warns about models that are never served because another group has an active model of the same name. */
 function checkHiddenModels(
   root: Record<string, unknown>,
-  found: readonly FoundModel[],
+  found: readonly ValidModel[],
   { warnings }: Findings,
 ): void {
   for (const { alias, group, path } of found) {
@@ -107,21 +108,12 @@ function checkHiddenModels(
   }
 }
 
-function checkFallbacks(
-  found: readonly FoundModel[],
-  known: ReadonlySet<string>,
-  mayGrow: boolean,
-  { errors, warnings }: Findings,
-): void {
+function checkFallbacks(found: readonly ValidModel[], known: KnownModels, findings: Findings): void {
   for (const { alias, path, shell } of found) {
     for (const [index, name] of (shell.fallbacks ?? []).entries()) {
       const at = `${path}.fallbacks[${index}]`
-      if (name === alias) errors.push(`${at}: a model cannot be its own fallback`)
-      else if (!known.has(name)) {
-        const text = `${at}: no active model ${JSON.stringify(name)}${didYouMean(name, known)}`
-        if (mayGrow) warnings.push(`${text}; it is used once a server has it`)
-        else errors.push(text)
-      }
+      if (name === alias) findings.errors.push(`${at}: a model cannot be its own fallback`)
+      else checkModelName(name, at, known, findings)
     }
   }
 }
@@ -150,7 +142,7 @@ interface BuildContext {
   endpointsOf(entry: ProviderAtPath): readonly ServerEndpoint[] | undefined
 }
 
-function buildModel(model: FoundModel, context: BuildContext): Model {
+function buildModel(model: ValidModel, context: BuildContext): Model {
   const { alias, group, shell, path, providers, standby } = model
   const { ids, sources, findings } = context
   const plan = { alias, shell, ids, sources, findings }

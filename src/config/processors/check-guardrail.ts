@@ -1,5 +1,4 @@
-import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
-import { isPrivateHost } from '../../lib/private-host.ts'
+import { isLinkLocalOrMetadata, isPrivateHost, withoutBrackets } from '../../lib/host-addresses.ts'
 import type { Findings } from '../models/check.ts'
 import { expressionError } from './expression-error.ts'
 import type { GuardrailEntry } from './guardrail-schema.ts'
@@ -66,5 +65,5 @@ export function checkAddress(url: string, at: string, errors: string[]): void {
 }
 
 function hostOf(url: string): string {
-  return new URL(url).hostname.replace(/^\[|\]$/g, '')
+  return withoutBrackets(new URL(url).hostname)
 }

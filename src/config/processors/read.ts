@@ -1,9 +1,9 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 import { checkPart, type Findings } from '../models/check.ts'
-import { expanded, type SecretSources } from '../secrets.ts'
+import { checkModelName, type KnownModels } from '../models/known-models.ts'
+import { expandVariables, type SecretSources } from '../secrets.ts'
 import { type CacheEntry, CacheSchema } from './cache-schema.ts'
 import { checkAddress, checkGuardrail } from './check-guardrail.ts'
 import { expressionError } from './expression-error.ts'
@@ -37,9 +37,8 @@ export type ConfiguredProcessor = ProcessorScope & { readonly path: string } & (
 
 const defaultTimeoutMs = 5_000
 
-export interface ProcessorReferences {
-  readonly models: ReadonlySet<string>
-  readonly mayGrow: boolean
+/** What processors refer to. */
+export interface ProcessorReferences extends KnownModels {
   readonly env: SecretSources['env']
 }
 
@@ -59,7 +58,7 @@ export function readProcessors(
   const pathOf = new Map<string, string>()
   return list.flatMap((value: unknown, index): ConfiguredProcessor[] => {
     const path = `processors[${index}]`
-    const processor = readOne(value, path, findings)
+    const processor = readProcessor(value, path, findings)
     if (!processor) return []
     const { name, models = [] } = processor
     const earlier = pathOf.get(name)
@@ -68,34 +67,25 @@ export function readProcessors(
         `${path}.name: ${JSON.stringify(name)} is also the name of ${earlier}; names must be unique`,
       )
     pathOf.set(name, earlier ?? path)
-    for (const [at, model] of models.entries()) checkModel(model, `${path}.models[${at}]`, known, findings)
+    for (const [at, model] of models.entries())
+      checkModelName(model, `${path}.models[${at}]`, known, findings, appliesLater)
     if (processor.type === 'masking') checkMasking(processor.entry, path, findings)
     if (processor.type === 'retrieval') {
       checkRetrieval(processor.entry, path, known, findings)
-      return [{ ...processor, entry: withOneToken(processor.entry, path, known, findings) }]
+      return [{ ...processor, entry: withSearchToken(processor.entry, path, known, findings) }]
     }
     if (processor.type !== 'guardrail') return [processor]
     const { service } = processor.entry
     checkGuardrail(processor.entry, path, findings)
     if (service?.type === 'model' && service.model !== undefined)
-      checkModel(service.model, `${path}.service.model`, known, findings)
-    return [{ ...processor, entry: withToken(processor.entry, path, known, findings) }]
+      checkModelName(service.model, `${path}.service.model`, known, findings, appliesLater)
+    return [{ ...processor, entry: withGuardToken(processor.entry, path, known, findings) }]
   })
 }
 
-function checkModel(
-  name: string,
-  path: string,
-  { models, mayGrow }: ProcessorReferences,
-  to: Findings,
-): void {
-  if (models.has(name)) return
-  const text = `${path}: no active model ${JSON.stringify(name)}${didYouMean(name, models)}`
-  if (mayGrow) to.warnings.push(`${text}; it applies once a server has it`)
-  else to.errors.push(text)
-}
+const appliesLater = 'it applies once a server has it'
 
-function withToken(
+function withGuardToken(
   entry: GuardrailEntry,
   path: string,
   { env }: ProcessorReferences,
@@ -108,7 +98,7 @@ function withToken(
 }
 
 /** The same for a search service, whose key was called `token` before it had the name that it has everywhere else. */
-function withOneToken(
+function withSearchToken(
   entry: RetrievalEntry,
   path: string,
   { env }: ProcessorReferences,
@@ -116,22 +106,22 @@ function withOneToken(
 ): RetrievalEntry {
   const { service } = entry
   const name = service?.api_token === undefined ? 'token' : 'api_token'
-  const sent = service?.[name]
-  if (!service || sent === undefined) return entry
+  const reference = service?.[name]
+  if (!service || reference === undefined) return entry
   if (name === 'api_token' && service.token !== undefined)
     errors.push(`${path}.service.token: api_token is set too; remove token, its earlier name`)
-  const token = readToken(sent, `${path}.service.${name}`, env, errors)
+  const token = readToken(reference, `${path}.service.${name}`, env, errors)
   return { ...entry, service: { ...service, api_token: token } }
 }
 
 function readToken(sent: string, path: string, env: SecretSources['env'], errors: string[]): string {
-  const token = expanded(sent, path, env, errors).trim()
+  const token = expandVariables(sent, path, env, errors).trim()
   if (!/^[\x20-\x7e]*$/.test(token))
     errors.push(`${path}: contains a character that is not allowed in an HTTP header`)
   return token
 }
 
-function readOne(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
+function readProcessor(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
   const type = isObject(value) ? value.type : undefined
   if (type === 'masking') return readMasking(value, path, findings)
   if (type === 'retrieval') {
@@ -170,7 +160,7 @@ function scopeOf(
   entry: MaskingEntry | GuardrailEntry | RetrievalEntry | CacheEntry | OtherProcessorEntry,
 ): ProcessorScope {
   const isPython = 'service' in entry && /^(?:nask|sojka)_guard$/.test(entry.service?.type ?? '')
-  const presetMs = isPython ? pythonGuardTimeoutMs : defaultTimeoutMs
+  const defaultMs = isPython ? pythonGuardTimeoutMs : defaultTimeoutMs
   return {
     name: entry.name ?? entry.type,
     models: entry.models,
@@ -178,7 +168,7 @@ function scopeOf(
     clients: entry.clients,
     // What only observes must not reject.
     failure: entry.failure ?? ('action' in entry && entry.action === 'flag' ? 'open' : 'closed'),
-    timeoutMs: entry.timeout === undefined ? presetMs : entry.timeout * 1000,
+    timeoutMs: entry.timeout === undefined ? defaultMs : entry.timeout * 1000,
   }
 }
 
@@ -215,24 +205,19 @@ function checkMasking(
 function checkRetrieval(
   { index, embedding_model: model, service, clients = [], groups = [] }: RetrievalEntry,
   path: string,
-  known: { models: ReadonlySet<string>; mayGrow: boolean },
-  { errors, warnings }: Findings,
+  known: KnownModels,
+  findings: Findings,
 ): void {
+  const { errors, warnings } = findings
   if ((index === undefined) === (service === undefined)) errors.push(`${path}: set either index or service`)
   if (index !== undefined && model === undefined)
     errors.push(`${path}.embedding_model: missing; set it to the model that created the index`)
   if (service && model !== undefined) warnings.push(`${path}.embedding_model: has no effect with service`)
-  if (index !== undefined && model !== undefined && !known.models.has(model)) {
-    const text = `${path}.embedding_model: no active model ${JSON.stringify(model)}${didYouMean(model, known.models)}`
-    if (known.mayGrow) warnings.push(`${text}; it is used once a server has it`)
-    else errors.push(text)
-  }
+  if (index !== undefined && model !== undefined)
+    checkModelName(model, `${path}.embedding_model`, known, findings)
   if (clients.length + groups.length === 0)
     warnings.push(
       `${path}: no client may use it, because clients and groups are empty; "clients": ["*"] permits all`,
     )
-  if (!service) return
-  if (!URL.canParse(service.url)) errors.push(`${path}.service.url: not an http:// or https:// address`)
-  else if (isLinkLocalOrMetadata(new URL(service.url).hostname.replace(/^\[|\]$/g, '')))
-    errors.push(`${path}.service.url: link-local addresses are not allowed`)
+  if (service) checkAddress(service.url, `${path}.service.url`, errors)
 }

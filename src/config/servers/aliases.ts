@@ -1,9 +1,9 @@
-import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { pathBelow } from '../config-path.ts'
 import type { Findings } from '../models/check.ts'
+import { checkModelName } from '../models/known-models.ts'
 
-export interface KnownModels {
+export interface ModelNames {
   /** Models listed in the file. */
   configured: ReadonlySet<string>
   /** Models currently published by servers. */
@@ -15,15 +15,16 @@ export interface KnownModels {
 /** Reads `aliases`. Invalid entries are added to the findings and skipped. */
 export function readAliases(
   root: Record<string, unknown>,
-  { configured, published, mayGrow }: KnownModels,
-  { errors, warnings }: Findings,
+  { configured, published, mayGrow }: ModelNames,
+  findings: Findings,
 ): ReadonlyMap<string, string> {
+  const { errors } = findings
   const { aliases = {} } = root
   if (!isObject(aliases)) {
     errors.push('aliases: not an object; it maps further names to models, as {"name": "model"}')
     return new Map()
   }
-  const models = [...configured, ...published]
+  const models = new Set([...configured, ...published])
   const valid = Object.entries(aliases).filter(([name, model]) => {
     const path = pathBelow('aliases', `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`)
     const before = errors.length
@@ -39,13 +40,9 @@ export function readAliases(
     else if (name === '') errors.push(`${path}: a name must not be empty`)
     else if (configured.has(name)) errors.push(`${path}: there is a model of this name`)
     else if (name === model) errors.push(`${path}: an alias cannot refer to itself`)
-    else if (Object.hasOwn(aliases, model) && !models.includes(model))
+    else if (Object.hasOwn(aliases, model) && !models.has(model))
       errors.push(`${path}: ${JSON.stringify(model)} is an alias too; name the model itself`)
-    else if (!models.includes(model)) {
-      const text = `${path}: no active model ${JSON.stringify(model)}${didYouMean(model, models)}`
-      if (mayGrow) warnings.push(`${text}; the alias works once a server has it`)
-      else errors.push(text)
-    }
+    else checkModelName(model, path, { models, mayGrow }, findings, 'the alias works once a server has it')
     return errors.length === before
   })
   return new Map(valid.map(([name, model]) => [name, String(model)]))

@@ -1,6 +1,5 @@
 import type { ProviderAtPath } from '../models/check.ts'
 import type { FoundModel } from '../models/discovered.ts'
-import type { FleetSnapshot, ServerEndpoint } from './fleet-snapshot.ts'
 import { inheriting, type ServerAtPath } from './servers.ts'
 
 /** A provider of a published model, and the endpoints of its server that have the model. */
@@ -92,3 +91,17 @@ function provider(server: ServerAtPath, upstream: string, found: FoundModel | un
     server.path,
   )
 }
+
+/** One address of a server, or the server itself if its addresses are not separate targets. */
+export interface ServerEndpoint {
+  /** Suffix of its target ids; absent if the server's addresses are not separate targets. */
+  name?: string
+  /** IP address to connect to, and the port if it differs from api_host. */
+  address?: string
+  port?: number
+  /** The models that it lists; absent if it has not responded yet or is not asked. */
+  models?: readonly FoundModel[]
+}
+
+/** State of discovered servers by id, as plain JSON. */
+export type FleetSnapshot = Readonly<Record<string, readonly ServerEndpoint[]>>

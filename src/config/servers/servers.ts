@@ -42,15 +42,15 @@ const notInherited = new Set(['id', 'models', 'names', 'addresses', 'kubernetes'
 
 /** Reads `servers`. Invalid entries are added to the findings and skipped. */
 export function readServers(root: Record<string, unknown>, findings: Findings): Servers {
-  const { servers: written = [] } = root
-  if (!Array.isArray(written)) {
+  const { servers: entries = [] } = root
+  if (!Array.isArray(entries)) {
     findings.errors.push(
       'servers: not a list of servers; this name is reserved, so rename the group of models',
     )
     return serversOf([], new Set())
   }
   const pathOf = new Map<string, string>()
-  const list = written.flatMap((value: unknown, index): ServerAtPath[] => {
+  const list = entries.flatMap((value: unknown, index): ServerAtPath[] => {
     const path = `servers[${index}]`
     const id = isObject(value) && typeof value.id === 'string' ? value.id.trim() : ''
     const earlier = pathOf.get(id)
@@ -74,7 +74,7 @@ function serversOf(list: readonly ServerAtPath[], ids: ReadonlySet<string>): Ser
   return {
     list,
     byId: (id) => byId.get(id),
-    complete(provider, path, { errors }) {
+    inheritMembers(provider, path, { errors }) {
       const id = provider.server?.trim() ?? ''
       const found = byId.get(id)
       if (found) return [inheriting(found, provider, path)]
@@ -95,21 +95,23 @@ export function asProvider(server: ServerAtPath): ProviderAtPath {
 /** Returns a provider with the members that it inherits from its server. */
 export function inheriting(
   { id, path: serverPath, server }: ServerAtPath,
-  written: ServedProvider,
+  entry: ServedProvider,
   path: string,
 ): ProviderAtPath {
-  const replaced = exclusiveMembers.filter((group) => group.some((member) => member in written)).flat()
-  const own = new Set([...Object.keys(written), ...replaced])
-  const inherited = Object.entries(server).filter(([member]) => !own.has(member) && !notInherited.has(member))
+  const replaced = exclusiveMembers.filter((group) => group.some((member) => member in entry)).flat()
+  const overridden = new Set([...Object.keys(entry), ...replaced])
+  const inherited = Object.entries(server).filter(
+    ([member]) => !overridden.has(member) && !notInherited.has(member),
+  )
   return {
     provider: {
       ...serviceHost(server),
       api_type: server.api_type,
       ...Object.fromEntries(inherited),
-      ...written,
+      ...entry,
     },
     path,
-    server: { id, path: serverPath, own },
+    server: { id, path: serverPath, overridden },
   }
 }
 

@@ -1,4 +1,4 @@
-import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { isLinkLocalOrMetadata, withoutBrackets } from '../../lib/host-addresses.ts'
 import { parseRedisUrl } from '../redis-url.ts'
 import type { Config } from './schema.ts'
 
@@ -8,7 +8,7 @@ export const minKeyLength = 20
 export function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: Config): string[] {
   if (url === '') return []
   if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is not an https:// address']
-  if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
+  if (isLinkLocalOrMetadata(withoutBrackets(new URL(url).hostname)))
     return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: link-local addresses are not allowed']
   if (secret.length < minKeyLength)
     return [

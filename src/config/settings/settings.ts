@@ -7,7 +7,7 @@ import { readNetworks } from '../networks.ts'
 import { proxyErrors } from '../proxy-rule.ts'
 import { parseRedisUrl } from '../redis-url.ts'
 import { minKeyLength, redisErrors, webhookErrors } from './addresses.ts'
-import { words } from './groups/kinds.ts'
+import { choices } from './groups/setting-types.ts'
 import { envNotes } from './notes.ts'
 import { pluginErrors, pluginVariables } from './plugins.ts'
 import { guardrailErrors, maskingErrors } from './processors.ts'
@@ -50,8 +50,8 @@ export const variables: readonly Variable[] = [
   { key: 'loadingTimeoutMs', name: 'LOADING_TIMEOUT', read: readSeconds },
   { key: 'holdTimeoutMs', name: 'HOLD_TIMEOUT', read: readSeconds },
   { key: 'logFilename', name: 'LOG_FILENAME', read: readString, allowsEmpty: true },
-  { key: 'logLevel', name: 'LOG_LEVEL', read: readWord(words.logLevel, pythonLevels) },
-  { key: 'logFormat', name: 'LOG_FORMAT', read: readWord(words.logFormat, {}) },
+  { key: 'logLevel', name: 'LOG_LEVEL', read: readWord(choices.logLevel, pythonLevels) },
+  { key: 'logFormat', name: 'LOG_FORMAT', read: readWord(choices.logFormat, {}) },
   { key: 'endpointPrefix', name: 'EP_PREFIX', read: readPathPrefix, allowsEmpty: true },
   { key: 'basePath', name: 'BASE_PATH', read: readPathPrefix },
   { key: 'inDebug', name: 'IN_DEBUG', read: readBoolean },
@@ -62,18 +62,18 @@ export const variables: readonly Variable[] = [
   { key: 'redisPassword', name: 'REDIS_PASSWORD', read: readString },
   { key: 'redisUrl', name: 'REDIS_URL', read: readString },
   { key: 'redisSentinelPassword', name: 'REDIS_SENTINEL_PASSWORD', read: readString },
-  { key: 'redisDown', name: 'REDIS_DOWN', read: readWord(words.redisDown, {}) },
+  { key: 'redisDown', name: 'REDIS_DOWN', read: readWord(choices.redisDown, {}) },
   { key: 'queueTimeoutMs', name: 'QUEUE_TIMEOUT', read: readSeconds },
   { key: 'queueSize', name: 'QUEUE_SIZE', read: readInteger },
-  { key: 'useSleeping', name: 'USE_SLEEPING', read: readWord(words.useSleeping, {}) },
-  { key: 'serverType', name: 'SERVER_TYPE', read: readWord(words.serverType, pythonServers) },
+  { key: 'useSleeping', name: 'USE_SLEEPING', read: readWord(choices.useSleeping, {}) },
+  { key: 'serverType', name: 'SERVER_TYPE', read: readWord(choices.serverType, pythonServers) },
   { key: 'serverPort', name: 'SERVER_PORT', read: readInteger },
   { key: 'serverHost', name: 'SERVER_HOST', read: readString },
   { key: 'adminPort', name: 'ADMIN_PORT', read: readInteger },
   { key: 'workersCount', name: 'SERVER_WORKERS_COUNT', read: readInteger },
   { key: 'routeHeaders', name: 'ROUTE_HEADERS', read: readBoolean },
   { key: 'usePrometheus', name: 'USE_PROMETHEUS', read: readBoolean },
-  { key: 'streamDefault', name: 'STREAM_DEFAULT', read: readWord(words.streamDefault, {}) },
+  { key: 'streamDefault', name: 'STREAM_DEFAULT', read: readWord(choices.streamDefault, {}) },
   { key: 'streamKeepAliveMs', name: 'STREAM_KEEPALIVE', read: readSeconds },
   { key: 'bodyLimitBytes', name: 'BODY_LIMIT', read: readInteger },
   { key: 'bodyBudgetBytes', name: 'BODY_BUDGET', read: readInteger },
@@ -96,7 +96,7 @@ export const variables: readonly Variable[] = [
   { key: 'docs', name: 'DOCS', read: readBoolean },
   { key: 'fanout', name: 'FANOUT', read: readInteger },
   { key: 'authEnabled', name: 'AUTH_ENABLED', read: readBoolean },
-  { key: 'authKeyStore', name: 'AUTH_KEY_STORE', read: readWord(words.authKeyStore, {}) },
+  { key: 'authKeyStore', name: 'AUTH_KEY_STORE', read: readWord(choices.authKeyStore, {}) },
   { key: 'authKeysFile', name: 'AUTH_MEMORY_SEED_FILE', read: readString },
   { key: 'authPublicEndpoints', name: 'AUTH_PUBLIC_ENDPOINTS', read: readList, allowsEmpty: true },
   { key: 'adminKey', name: 'ADMIN_KEY', read: readString },
@@ -111,7 +111,7 @@ export const variables: readonly Variable[] = [
   { key: 'oidcClientClaim', name: 'OIDC_CLIENT_CLAIM', read: readString },
   { key: 'databaseUrl', name: 'DATABASE_URL', read: readString },
   { key: 'timeZone', name: 'TIME_ZONE', read: readString },
-  { key: 'budgetStoreDown', name: 'BUDGET_STORE_DOWN', read: readWord(words.budgetStoreDown, {}) },
+  { key: 'budgetStoreDown', name: 'BUDGET_STORE_DOWN', read: readWord(choices.budgetStoreDown, {}) },
   { key: 'budgetWebhookUrl', name: 'BUDGET_WEBHOOK_URL', read: readString },
   { key: 'budgetWebhookSecret', name: 'BUDGET_WEBHOOK_SECRET', read: readString },
   { key: 'usageQuarterDays', name: 'USAGE_QUARTER_DAYS', read: readInteger },

@@ -5,7 +5,7 @@ import type { Strategy } from '../../sdk/strategy.ts'
 import type { Connection } from '../../sdk/transport.ts'
 import type { Syntax } from '../config-text.ts'
 import { type Findings, memberPath, type ProviderAtPath } from '../models/check.ts'
-import { expanded, readToken } from '../secrets.ts'
+import { expandVariables, readToken } from '../secrets.ts'
 import { asProvider, type ServerAtPath } from '../servers/servers.ts'
 import { type ConnectionSources, readConnection } from './target-connection.ts'
 import { hostError } from './target-url.ts'
@@ -85,7 +85,7 @@ function readHost(
     return undefined
   }
   const errorsBefore = errors.length
-  const host = expanded(configured, hostPath, env, errors).trim()
+  const host = expandVariables(configured, hostPath, env, errors).trim()
   if (errors.length > errorsBefore) return undefined
   const error = hostError(host, allowLinkLocal)
   if (error !== undefined) errors.push(`${hostPath}: ${error}`)

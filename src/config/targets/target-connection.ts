@@ -3,7 +3,7 @@ import { createSecureContext } from 'node:tls'
 import type { Connection } from '../../sdk/transport.ts'
 import { type Findings, memberPath, type ProviderAtPath } from '../models/check.ts'
 import { type ProxyRule, proxyUrlError } from '../proxy-rule.ts'
-import { expanded, readTextFile, type SecretSources } from '../secrets.ts'
+import { expandVariables, readTextFile, type SecretSources } from '../secrets.ts'
 
 export interface ConnectionSources extends SecretSources {
   allowLinkLocal?: boolean
@@ -54,9 +54,9 @@ function readProxy(
 function withCredentials(text: string, at: string, env: SecretSources['env'], errors: string[]): string {
   const [, scheme, credentials, rest] = /^([a-z]+:\/\/)(.*)@([^@]*)$/i.exec(text) ?? []
   if (scheme === undefined || credentials === undefined || rest === undefined)
-    return expanded(text, at, env, errors).trim()
-  const safe = expanded(credentials, at, env, errors, (value) => encodeURIComponent(value.trim()))
-  return `${scheme}${safe}@${expanded(rest, at, env, errors)}`.trim()
+    return expandVariables(text, at, env, errors).trim()
+  const safe = expandVariables(credentials, at, env, errors, (value) => encodeURIComponent(value.trim()))
+  return `${scheme}${safe}@${expandVariables(rest, at, env, errors)}`.trim()
 }
 
 type TlsFiles = Omit<Connection, 'proxy'>

@@ -1,5 +1,5 @@
 import { withoutTrailingSlashes } from '../../lib/endpoint-paths.ts'
-import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { isLinkLocalOrMetadata, withoutBrackets } from '../../lib/host-addresses.ts'
 
 /**
  * Returns why a text is not a valid server URL, as a predicate that does not quote the text, which may contain a key; undefined
@@ -14,7 +14,7 @@ export function hostError(apiHost: string, allowLinkLocal = false): string | und
   if (url.username !== '' || url.password !== '')
     return 'must not contain a user name or password; use api_token or api_token_file'
   // URL has normalized decimal, octal and hexadecimal notations: https://url.spec.whatwg.org/#host-parsing
-  if (!allowLinkLocal && isLinkLocalOrMetadata(url.hostname.replace(/^\[|\]$/g, '')))
+  if (!allowLinkLocal && isLinkLocalOrMetadata(withoutBrackets(url.hostname)))
     return 'is a link-local or cloud metadata address; LLM_ROUTER_ALLOW_LINK_LOCAL=1 allows these'
   return undefined
 }

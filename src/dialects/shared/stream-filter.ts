@@ -1,6 +1,6 @@
+import { joined } from '../../lib/bytes/chunk-list.ts'
 import type { Framing } from '../../lib/bytes/framing.ts'
 import { GrowingBuffer } from '../../lib/bytes/growing-buffer.ts'
-import { joined } from '../../lib/bytes/joined.ts'
 import type { Marks } from '../../lib/bytes/marks.ts'
 import type { SseEvent } from '../../lib/bytes/sse.ts'
 import type { JsonObject } from '../../lib/json/read.ts'

@@ -1,6 +1,6 @@
 import { lookup as systemLookup } from 'node:dns'
 import { isIP } from 'node:net'
-import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { isLinkLocalOrMetadata, withoutBrackets } from '../../lib/host-addresses.ts'
 import type { AllLookup } from '../../relay/upstream/checked-lookup.ts'
 
 export interface DnsOptions {
@@ -21,7 +21,7 @@ export function followAddresses(
 ): () => void {
   let timer: NodeJS.Timeout | undefined
   let stopped = false
-  const host = hostname.replace(/^\[|\]$/g, '')
+  const host = withoutBrackets(hostname)
   if (isIP(host) !== 0) {
     onAddresses([host])
     return () => undefined

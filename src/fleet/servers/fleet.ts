@@ -1,6 +1,6 @@
 import type { LivePart } from '../../config/reloader.ts'
-import type { FleetSnapshot, ServerEndpoint } from '../../config/servers/fleet-snapshot.ts'
 import { type FileSources, type FollowedServer, followedServers } from '../../config/servers/followed.ts'
+import type { FleetSnapshot, ServerEndpoint } from '../../config/servers/published.ts'
 import { type ConfigSources, configSources, type ModelsSnapshot } from '../../config/sources.ts'
 import type { AllLookup } from '../../relay/upstream/checked-lookup.ts'
 import { KubernetesServices } from './kubernetes/services.ts'

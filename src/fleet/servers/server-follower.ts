@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { ServerEndpoint } from '../../config/servers/fleet-snapshot.ts'
 import type { FollowedServer } from '../../config/servers/followed.ts'
+import type { ServerEndpoint } from '../../config/servers/published.ts'
 import type { AllLookup } from '../../relay/upstream/checked-lookup.ts'
 import { followAddresses } from './dns-addresses.ts'
 import type { KubernetesServices } from './kubernetes/services.ts'

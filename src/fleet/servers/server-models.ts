@@ -1,6 +1,6 @@
 import { type FoundModel, lmStudioModel, ollamaModel, openaiModel } from '../../config/models/discovered.ts'
-import type { ServerEndpoint } from '../../config/servers/fleet-snapshot.ts'
 import type { FollowedServer } from '../../config/servers/followed.ts'
+import type { ServerEndpoint } from '../../config/servers/published.ts'
 import { joinUrl } from '../../config/targets/target-url.ts'
 import { isObject, objectsIn, parseJson } from '../../lib/json/read.ts'
 import { askOnce } from '../../relay/upstream/ask-once.ts'

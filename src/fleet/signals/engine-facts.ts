@@ -1,4 +1,4 @@
-import { looseName } from '../../lib/loose-name.ts'
+import { looseName } from '../../sdk/engine-listings.ts'
 import type { EngineLoadedModel, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
 

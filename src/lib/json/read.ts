@@ -70,9 +70,3 @@ export function parseObject(text: string): JsonObject | undefined {
   const value = parseJson(text)
   return isObject(value) ? value : undefined
 }
-
-/** Whether a tool call has no arguments, which clients and models also express as an empty string or `null`. */
-export function isNoArguments(text: string): boolean {
-  const trimmed = text.length <= 16 ? text.trim() : text
-  return trimmed === '' || trimmed === 'null'
-}

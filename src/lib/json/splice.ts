@@ -71,7 +71,7 @@ export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
 /** Returns the bytes with all edits applied. Edits may be in any order and must not overlap. */
 export function applyEdits(bytes: Buffer, edits: readonly Edit[]): Buffer {
   if (edits.length === 0) return bytes
-  const sorted = inOrder(edits)
+  const sorted = sortedEdits(edits)
   const length = sorted.reduce(
     (sum, { start, end, text }) => sum + Buffer.byteLength(text) - (end - start),
     bytes.length,
@@ -88,7 +88,7 @@ export function applyEdits(bytes: Buffer, edits: readonly Edit[]): Buffer {
   return out
 }
 
-function inOrder(edits: readonly Edit[]): readonly Edit[] {
+function sortedEdits(edits: readonly Edit[]): readonly Edit[] {
   return edits.length === 1 ? edits : edits.toSorted((a, b) => a.start - b.start || a.end - b.end)
 }
 
@@ -96,7 +96,7 @@ function inOrder(edits: readonly Edit[]): readonly Edit[] {
 export function editedPieces(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
   const pieces: Buffer[] = []
   let at = 0
-  for (const edit of inOrder(edits)) {
+  for (const edit of sortedEdits(edits)) {
     pieces.push(bytes.subarray(at, edit.start), Buffer.from(edit.text))
     at = edit.end
   }

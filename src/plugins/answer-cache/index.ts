@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { generatedSecret, isGeneratedSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
+import { generatedSecret, isGeneratedSecret } from '../../config/secrets.ts'
 import { present } from '../../lib/json/read.ts'
 import { AnswerDigests } from '../../processors/cache/answer-key.ts'
 import { type BypassReason, bypassReason } from '../../processors/cache/bypass.ts'

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type Login, presentedKey } from '../../config/client-keys/key-ring.ts'
+import { type KeyLookup, presentedKey } from '../../config/client-keys/key-ring.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { addressBlock, clientAddress } from './client-address.ts'
@@ -16,7 +16,7 @@ interface AuthenticatorOptions {
   keys: Keys
   sessions: Sessions
   /** Result of checking the JSON Web Token of a request; undefined if it has none. */
-  tokenLogin(request: FastifyRequest): Login | RouterError | undefined
+  tokenLogin(request: FastifyRequest): KeyLookup | RouterError | undefined
 }
 
 /** Unknown, disabled and expired keys get the same error; only the log distinguishes them. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { KeyRing, type Login, type RingEntry } from '../../config/client-keys/key-ring.ts'
+import { type KeyLookup, KeyRing, type RingEntry } from '../../config/client-keys/key-ring.ts'
 import { loadClientKeys } from '../../config/client-keys/load.ts'
 import type { FileContent } from '../../config/sources.ts'
 import { readProblem } from '../../lib/read-problem.ts'
@@ -11,9 +11,9 @@ import { maxLoggedErrors } from '../reload/index.ts'
 
 export interface Keys {
   /** See {@link KeyRing.find}. */
-  find(key: string): Login
+  find(key: string): KeyLookup
   /** Finds a key by its SHA-256. */
-  findDigest(sha256: Buffer): Login
+  findDigest(sha256: Buffer): KeyLookup
   clients(): readonly ClientKey[]
 }
 
@@ -59,7 +59,7 @@ export async function readKeys(
       app.log.info({ clients: keys.clients.length }, 'client keys reloaded')
     },
     describe: () => keys.description,
-    drop(errors, notice) {
+    discard(errors, notice) {
       prepared = undefined
       if (!notice) return
       const listed = errors.slice(0, maxLoggedErrors)

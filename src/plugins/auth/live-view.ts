@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Login, presentedKey } from '../../config/client-keys/key-ring.ts'
+import { type KeyLookup, presentedKey } from '../../config/client-keys/key-ring.ts'
 import { hasRole } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { usesSession } from './authenticator.ts'
@@ -12,7 +12,7 @@ export type View = 'operator' | 'viewer' | 'ended'
 interface WatcherOptions {
   keys: Keys
   sessions: Sessions
-  tokenLogin(request: FastifyRequest): Login | RouterError | undefined
+  tokenLogin(request: FastifyRequest): KeyLookup | RouterError | undefined
   isOperator(request: FastifyRequest, reply: FastifyReply): boolean
 }
 

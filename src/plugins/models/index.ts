@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { autoModelOf } from '../../config/auto/read.ts'
+import { autoModelFromVariables } from '../../config/auto/read.ts'
 import type { AutoModelEntry } from '../../config/auto/schema.ts'
-import { errorsAtPositions } from '../../config/config-path.ts'
-import { type Located, locatedWarnings } from '../../config/located.ts'
+import { errorsAtPositions, type Located, locatedWarnings } from '../../config/config-path.ts'
 import type { FoundServer } from '../../config/models/discovered.ts'
 import { type LoadedModels, loadModels } from '../../config/models/load.ts'
 import { type ModelsChange, reuse } from '../../config/models/reuse.ts'
@@ -13,8 +12,8 @@ import type { ConfigSubscriber } from '../../config/reloader.ts'
 import { targetSources } from '../../config/servers/followed.ts'
 import type { ModelsSnapshot } from '../../config/sources.ts'
 import type { TargetSources } from '../../config/targets/target-access.ts'
-import { looseName } from '../../lib/loose-name.ts'
 import { readProblem } from '../../lib/read-problem.ts'
+import { looseName } from '../../sdk/engine-listings.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { CompiledProcessors } from '../processors/compiled.ts'
@@ -153,7 +152,7 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
     const compiled = app.processors.compile(own.processors, own.models)
     const all = withFound(text, found, sources) ?? own
     const names = new Set(all.models.map(({ alias }) => alias))
-    const autoModel = all.autoModel ?? autoModelOf(config, names)
+    const autoModel = all.autoModel ?? autoModelFromVariables(config, names)
     const retrievals = app.retrieval.compile(own.processors, names)
     return { ...all, autoModel, version, snapshot, compiled, retrievals }
   }
@@ -217,7 +216,7 @@ function subscriber(
       } else app.log.info(counts, 'models or addresses of servers changed')
     },
     describe: () => description,
-    drop(errors, notice) {
+    discard(errors, notice) {
       prepared = undefined
       if (!notice) return
       reloads.failure++

@@ -1,4 +1,4 @@
-import { looseName } from '../../lib/loose-name.ts'
+import { looseName } from '../../sdk/engine-listings.ts'
 import type { Model } from '../../sdk/target.ts'
 
 /** The models in use, by each name that a client may send. */

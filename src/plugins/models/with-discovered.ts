@@ -1,4 +1,4 @@
-import { configOf, type FoundServer } from '../../config/models/discovered.ts'
+import { configForServers, type FoundServer } from '../../config/models/discovered.ts'
 import { readJsonc } from '../../lib/json/jsonc.ts'
 import { isObject } from '../../lib/json/read.ts'
 
@@ -11,7 +11,7 @@ export function withDiscovered(text: string, servers: readonly FoundServer[]): s
   const { value: own } = { value: undefined, ...readJsonc(text) }
   // Errors in the file are reported by its loader.
   if (!isObject(own) || namesServers(own)) return undefined
-  const { active_models: active, ...found } = configOf(servers)
+  const { active_models: active, ...found } = configForServers(servers)
   return JSON.stringify({
     ...own,
     ...found,

@@ -1,5 +1,5 @@
 import type { GuardrailEntry } from '../../config/processors/guardrail-schema.ts'
-import { isPrivateHost } from '../../lib/private-host.ts'
+import { isPrivateHost } from '../../lib/host-addresses.ts'
 import type { Judge, Judged } from '../../processors/guardrails/judge.ts'
 import { localJudge } from '../../processors/guardrails/local-judge.ts'
 import { type JudgedTurn, modelJudge } from '../../processors/guardrails/model-judge.ts'

@@ -60,7 +60,7 @@ function subscriber(app: FastifyInstance, first: Texts | undefined): ConfigSubsc
       app.prompts.replace(current)
     },
     describe: () => ({ prompts: digestOf(current) }),
-    drop(errors, notice) {
+    discard(errors, notice) {
       prepared = undefined
       if (!notice) return
       for (const error of errors) app.log.error(`${variable}: ${error}; the prompts in use stay in effect`)

@@ -131,9 +131,9 @@ function recordingOutcome<Snapshot>(
       if (notice && before && after && JSON.stringify(before) !== JSON.stringify(after))
         notify({ setting: name, before, after })
     },
-    drop(errors, notice) {
+    discard(errors, notice) {
       failures.set(name, { at: new Date(), errors })
-      subscriber.drop(errors, notice)
+      subscriber.discard(errors, notice)
     },
   }
 }

@@ -52,7 +52,7 @@ function sourcedStream(stream: ClientStream, member: string, framing: Framing): 
       return text === '' || stream.write(text)
     },
     end() {
-      const rest = changed(decoder.decode()) + framing.rest()
+      const rest = changed(decoder.decode()) + framing.unfinishedText()
       if (rest !== '') stream.write(rest)
       stream.end()
     },

@@ -1,7 +1,7 @@
 import { versions } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { locatedError } from '../../config/located.ts'
+import { locatedError } from '../../config/config-path.ts'
 import { ConfigSchema } from '../../config/settings/schema.ts'
 import { type Config, variables } from '../../config/settings/settings.ts'
 import { version } from '../../lib/version.ts'

@@ -12,21 +12,21 @@ export interface Frame {
 export interface Framing {
   push(text: string): Frame[]
   /** What is left at the end. */
-  rest(): string
+  unfinishedText(): string
   /** The same as events; what is none is left out. */
   finish(): Frame[]
   /** An event that the router adds. `isFirst`: no event has gone out. */
-  added(json: string, options: { isFirst: boolean; name: string | undefined }): string
+  formatEvent(json: string, options: { isFirst: boolean; name: string | undefined }): string
   /** What ends a stream that the router ends; absent: nothing that belongs to all streams of this form. */
   close?(): string
   /** An event like `like`, which has gone out, with another JSON text. */
-  another(like: Frame, json: string): string
+  formatLike(like: Frame, json: string): string
 }
 
 /** More than this of one event is not held, in characters. */
 const maxEventLength = 32 * 1024 * 1024
 
-function checked(pending: string): string {
+function withinLimit(pending: string): string {
   if (pending.length > maxEventLength) throw new RangeError('event too long')
   return pending
 }
@@ -44,15 +44,15 @@ export class EventFraming implements Framing {
       frames.push(eventFrame(all.slice(from, index + gap.length)))
       from = index + gap.length
     }
-    this.#pending = checked(all.slice(from))
+    this.#pending = withinLimit(all.slice(from))
     return frames
   }
 
-  rest(): string {
+  unfinishedText(): string {
     return this.#pending
   }
 
-  another({ before, after }: Frame, json: string): string {
+  formatLike({ before, after }: Frame, json: string): string {
     return before.replace(/(?<![^\r\n])(?:id|retry):[^\r\n]*\r?\n/g, '') + json + after
   }
 
@@ -62,7 +62,7 @@ export class EventFraming implements Framing {
     return rest.trim() === '' ? [] : [eventFrame(`${rest}\n\n`)]
   }
 
-  added(json: string, { name }: { name: string | undefined }): string {
+  formatEvent(json: string, { name }: { name: string | undefined }): string {
     return `${name === undefined ? '' : `event: ${name}\n`}data: ${json}\n\n`
   }
 }
@@ -91,7 +91,7 @@ export class LineFraming implements Framing {
 
   push(text: string): Frame[] {
     const lines = (this.#pending + text).split('\n')
-    this.#pending = checked(lines.pop() ?? '')
+    this.#pending = withinLimit(lines.pop() ?? '')
     return lines.map((line) =>
       line.trim().startsWith('{')
         ? { before: '', json: line, after: '\n' }
@@ -99,11 +99,11 @@ export class LineFraming implements Framing {
     )
   }
 
-  rest(): string {
+  unfinishedText(): string {
     return this.#pending
   }
 
-  another(_like: Frame, json: string): string {
+  formatLike(_like: Frame, json: string): string {
     return `${json}\n`
   }
 
@@ -111,7 +111,7 @@ export class LineFraming implements Framing {
     return this.push('\n').filter(({ json }) => json !== undefined)
   }
 
-  added(json: string): string {
+  formatEvent(json: string): string {
     return `${json}\n`
   }
 }
@@ -130,7 +130,7 @@ export class ArrayFraming implements Framing {
       frames.push({ before: all.slice(0, start), json: all.slice(start, end), after: '' })
       all = all.slice(end)
     }
-    this.#pending = checked(all)
+    this.#pending = withinLimit(all)
     if (!all.includes('{') && all !== '') {
       frames.push({ before: all, json: undefined, after: '', isEnd: all.includes(']') })
       this.#pending = ''
@@ -138,11 +138,11 @@ export class ArrayFraming implements Framing {
     return frames
   }
 
-  rest(): string {
+  unfinishedText(): string {
     return this.#pending
   }
 
-  another(_like: Frame, json: string): string {
+  formatLike(_like: Frame, json: string): string {
     return `,\r\n${json}`
   }
 
@@ -150,7 +150,7 @@ export class ArrayFraming implements Framing {
     return []
   }
 
-  added(json: string, { isFirst }: { isFirst: boolean }): string {
+  formatEvent(json: string, { isFirst }: { isFirst: boolean }): string {
     return `${isFirst ? '[' : ',\r\n'}${json}`
   }
 

@@ -112,7 +112,7 @@ export class GuardedStream {
     const events = this.#ending.endFiltered(why, like)
     for (const event of events) {
       const name = contents.hasEventNames && typeof event.type === 'string' ? event.type : undefined
-      text += framing.added(JSON.stringify(event), { isFirst: !this.#hasSent, name })
+      text += framing.formatEvent(JSON.stringify(event), { isFirst: !this.#hasSent, name })
       this.#hasSent = true
     }
     return { text: text + (framing.close?.() ?? contents.endMark ?? ''), last: events.at(-1) }

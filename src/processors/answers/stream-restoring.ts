@@ -64,7 +64,7 @@ export class StreamRestoring {
   end(): string {
     const held = this.#ended([...this.#holding.keys()])
     this.#settle([''])
-    return held + this.#framing.rest()
+    return held + this.#framing.unfinishedText()
   }
 
   #frame(frame: Frame): string {
@@ -193,7 +193,7 @@ export class StreamRestoring {
         this.#added++
         event[sequenceMember] = ++this.#lastNumber
       }
-      out += this.#framing.another(channel.frame, JSON.stringify(event))
+      out += this.#framing.formatLike(channel.frame, JSON.stringify(event))
     }
     return out
   }

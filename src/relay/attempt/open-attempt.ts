@@ -1,5 +1,4 @@
-import { ChunkList } from '../../lib/bytes/chunk-list.ts'
-import { joined } from '../../lib/bytes/joined.ts'
+import { ChunkList, joined } from '../../lib/bytes/chunk-list.ts'
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'

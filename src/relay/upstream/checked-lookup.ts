@@ -1,6 +1,6 @@
 import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
-import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { isLinkLocalOrMetadata } from '../../lib/host-addresses.ts'
 
 export interface CheckedLookupOptions {
   /** Called with a host whose addresses are all refused, at each lookup. */

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { ConnectError } from '../../lib/connect-error.ts'
+import { withoutBrackets } from '../../lib/host-addresses.ts'
 import type { Target } from '../../sdk/target.ts'
 import { refusedAddressCode } from './checked-lookup.ts'
 
@@ -61,7 +62,7 @@ export function refusesConnections({ origin, connection }: Target): Promise<bool
   const url = URL.parse(origin)
   if (!url || connection?.proxy !== undefined) return Promise.resolve(false)
   const port = connection?.port ?? (Number(url.port) || (url.protocol === 'https:' ? 443 : 80))
-  const host = connection?.address ?? url.hostname.replace(/^\[|\]$/g, '')
+  const host = connection?.address ?? withoutBrackets(url.hostname)
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: timeoutMs })
     let settling: NodeJS.Timeout | undefined

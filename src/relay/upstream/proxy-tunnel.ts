@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { getCACertificates } from 'node:tls'
 import { buildConnector } from 'undici'
 import { ConnectError, codeOf, tlsError } from '../../lib/connect-error.ts'
+import { withoutBrackets } from '../../lib/host-addresses.ts'
 
 type Connector = buildConnector.connector
 type ConnectorOptions = Parameters<typeof buildConnector>[0]
@@ -33,7 +34,7 @@ export function proxyTunnel({ proxy, timeoutMs, connect, ca, secure }: ProxyTunn
     ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
   })
   const address = {
-    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    hostname: withoutBrackets(url.hostname),
     host: url.host,
     protocol: url.protocol,
     port: url.port,
@@ -41,7 +42,7 @@ export function proxyTunnel({ proxy, timeoutMs, connect, ca, secure }: ProxyTunn
   const authorization = authorizationOf(url)
   return (options, done) => {
     const { hostname, port, protocol } = options
-    const wanted = `${hostname.includes(':') ? `[${hostname.replace(/^\[|\]$/g, '')}]` : hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+    const wanted = `${hostname.includes(':') ? `[${withoutBrackets(hostname)}]` : hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
     toProxy(address, (error, socket) => {
       if (error) {
         done(proxyError(error), null)

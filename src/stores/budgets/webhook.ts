@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { lookup } from 'node:dns'
 import { request } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
-import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { isLinkLocalOrMetadata, withoutBrackets } from '../../lib/host-addresses.ts'
 
 export interface Webhook {
   /** Resolves to an error message, or undefined on success. */
@@ -31,7 +31,7 @@ export function webhookTo(url: string, secret: string): Webhook {
         'webhook-timestamp': String(timestamp),
         'webhook-signature': `v1,${signature}`,
       }
-      const host = target.hostname.replace(/^\[|\]$/g, '')
+      const host = withoutBrackets(target.hostname)
       if (isIP(host) !== 0 && isLinkLocalOrMetadata(host)) return Promise.resolve('a link-local address')
       return new Promise((resolve) => {
         const signal = AbortSignal.timeout(timeoutMs)

@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox'
-import { flag, oneOf, text, words } from './kinds.ts'
+import { choices, flag, oneOf, text } from './setting-types.ts'
 
 /** Client keys, operator keys and sign-in. */
 export const accessSettings = {
   authEnabled: flag(false, 'Requires client keys: [client-keys.md](client-keys.md).'),
   authKeyStore: oneOf(
-    words.authKeyStore,
+    choices.authKeyStore,
     'memory',
     'Where keys are stored; only `memory` is supported; with LLM_ROUTER_AUTH_ENABLED, other values stop the start.',
   ),

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { flag, seconds } from './kinds.ts'
+import { flag, seconds } from './setting-types.ts'
 
 /** Masking, guardrails and the response cache. */
 export const contentSettings = {

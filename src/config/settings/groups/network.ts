@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { flag, seconds, text } from './kinds.ts'
+import { flag, seconds, text } from './setting-types.ts'
 
 /** Proxies in both directions, name resolution, Kubernetes, and extensions. */
 export const networkSettings = {

@@ -1,14 +1,14 @@
 import { Type } from '@sinclair/typebox'
-import { flag, maxTimerMs, oneOf, seconds, text, words } from './kinds.ts'
+import { choices, flag, maxTimerMs, oneOf, seconds, text } from './setting-types.ts'
 
 /** Logs, metrics, the console, health checks, reload and shutdown. */
 export const operationSettings = {
   logLevel: oneOf(
-    words.logLevel,
+    choices.logLevel,
     'info',
     "Log level; Python's names and any case are accepted. At least `debug` with LLM_ROUTER_IN_DEBUG.",
   ),
-  logFormat: oneOf(words.logFormat, 'auto', '`auto`: `pretty` on a terminal, JSON elsewhere.'),
+  logFormat: oneOf(choices.logFormat, 'auto', '`auto`: `pretty` on a terminal, JSON elsewhere.'),
   logFilename: text('llm-router.log', 'Log file with JSON lines; empty disables it. Reopened on SIGUSR2.'),
   inDebug: flag(
     false,

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { oneOf, seconds, text, words } from './kinds.ts'
+import { choices, oneOf, seconds, text } from './setting-types.ts'
 
 /** Redis, and the responses stored for `previous_response_id`. */
 export const redisSettings = {
@@ -25,7 +25,7 @@ export const redisSettings = {
   }),
   redisSentinelPassword: text('', 'Password of the Redis Sentinels themselves.'),
   redisDown: oneOf(
-    words.redisDown,
+    choices.redisDown,
     'local',
     'If Redis is unavailable for more than 5 s: `local` (limits apply within each process) or `reject` (503).',
   ),

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { oneOf, seconds, text, words } from './kinds.ts'
+import { choices, oneOf, seconds, text } from './setting-types.ts'
 
 /** Routing, queues, timeouts and limits of requests. */
 export const requestSettings = {
@@ -21,7 +21,7 @@ export const requestSettings = {
       'Maximum number of waiting requests per model and process (`first_available` or `max_in_flight`).',
   }),
   useSleeping: oneOf(
-    words.useSleeping,
+    choices.useSleeping,
     'never',
     '`fallback`: use `providers_sleep` if all other servers are down or busy.',
   ),
@@ -44,7 +44,7 @@ export const requestSettings = {
   }),
   timeoutMs: seconds({ default: 0, minimum: 0, description: 'Limit for a whole request; 0 disables it.' }),
   streamDefault: oneOf(
-    words.streamDefault,
+    choices.streamDefault,
     'dialect',
     "Whether requests without `stream` are streamed: as their dialect defines it (Ollama's endpoints stream, the others do not), or the same for all dialects.",
   ),

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { oneOf, text, words } from './kinds.ts'
+import { choices, oneOf, text } from './setting-types.ts'
 
 /** Configuration file, addresses, paths and processes. */
 export const serverSettings = {
@@ -18,7 +18,7 @@ export const serverSettings = {
     description: 'Serves metrics, probes and the console on a separate port only; 0 disables it.',
   }),
   serverType: oneOf(
-    words.serverType,
+    choices.serverType,
     'single',
     'One process (also `flask`, `waitress`), or a cluster of them (also `gunicorn`).',
     'one of: single (also flask, waitress), cluster (also gunicorn)',

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { allowedDatabaseAddress } from '../../../lib/database-address.ts'
-import { oneOf, text, words } from './kinds.ts'
+import { choices, oneOf, text } from './setting-types.ts'
 
 /** The database of clients, budgets and usage. */
 export const teamsSettings = {
@@ -16,7 +16,7 @@ export const teamsSettings = {
     'Time zone in which days, weeks and months of usage and budgets begin, such as `Europe/Warsaw`.',
   ),
   budgetStoreDown: oneOf(
-    words.budgetStoreDown,
+    choices.budgetStoreDown,
     'allow',
     'If the database is unavailable and the local share of a hard budget is used up: `allow` (recorded later) or `refuse` (503).',
   ),

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { text } from './kinds.ts'
+import { text } from './setting-types.ts'
 
 /** The text endpoints and their prompts. */
 export const textEndpointSettings = {

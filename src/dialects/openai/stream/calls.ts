@@ -1,6 +1,5 @@
 import {
   filledTextOf,
-  isNoArguments,
   isObject,
   type JsonObject,
   numberOf,
@@ -12,7 +11,7 @@ import {
 import { readCallSignature } from '../../shared/signatures.ts'
 import type { Emit } from '../../shared/sse-stream-reader.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
-import { argumentText, customArguments } from '../../shared/tools/tool-arguments.ts'
+import { argumentText, customArguments, isNoArguments } from '../../shared/tools/tool-arguments.ts'
 
 interface StreamedCall {
   /** Its position among all calls of the choice. */

@@ -1,5 +1,5 @@
 import { parseExactObject } from '../../../lib/json/exact.ts'
-import { isNoArguments, type JsonObject } from '../../../lib/json/read.ts'
+import type { JsonObject } from '../../../lib/json/read.ts'
 
 /*
  * The arguments of a tool call are generated text: usually a JSON object, but a token limit may truncate them anywhere, and
@@ -143,4 +143,10 @@ function depthOf(text: string): number {
     else if (character === '}' || character === ']') depth--
   }
   return deepest
+}
+
+/** Whether a tool call has no arguments, which clients and models also express as an empty string or `null`. */
+export function isNoArguments(text: string): boolean {
+  const trimmed = text.length <= 16 ? text.trim() : text
+  return trimmed === '' || trimmed === 'null'
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ServerEndpoint } from '../../../config/servers/fleet-snapshot.ts'
+import type { ServerEndpoint } from '../../../config/servers/published.ts'
 import { isObject, objectsIn } from '../../../lib/json/read.ts'
 
 /**

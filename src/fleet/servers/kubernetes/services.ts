@@ -1,4 +1,4 @@
-import type { ServerEndpoint } from '../../../config/servers/fleet-snapshot.ts'
+import type { ServerEndpoint } from '../../../config/servers/published.ts'
 import { KubernetesApi, type KubernetesApiOptions } from './api.ts'
 import { endpointsOfSlices } from './endpoint-slices.ts'
 import { type FleetLog, SliceWatch } from './slice-watch.ts'

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Login } from '../../../config/client-keys/key-ring.ts'
+import type { KeyLookup } from '../../../config/client-keys/key-ring.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -8,7 +8,7 @@ import type { OidcSignIn } from './sign-in.ts'
 interface OpenIdConnect {
   oidc: OidcSignIn | undefined
   /** The sender of a request's JSON Web Token; undefined if it has none. */
-  tokenLogin(request: FastifyRequest): Login | RouterError | undefined
+  tokenLogin(request: FastifyRequest): KeyLookup | RouterError | undefined
 }
 
 /** Loads nothing without LLM_ROUTER_OIDC_ISSUER. `keys`: the clients that tokens can name. */

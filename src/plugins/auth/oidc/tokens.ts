@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { errors } from 'jose'
-import { type Login, presentedKey } from '../../../config/client-keys/key-ring.ts'
+import { type KeyLookup, presentedKey } from '../../../config/client-keys/key-ring.ts'
 import { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import { claimOf } from './claims.ts'
@@ -17,7 +17,7 @@ export function tokenLogins(
   app: FastifyInstance,
   keys: Keys,
   provider: () => Promise<Provider>,
-): (request: FastifyRequest) => Login | RouterError | undefined {
+): (request: FastifyRequest) => KeyLookup | RouterError | undefined {
   const { oidcAudience, oidcClientId, oidcClientClaim: claim } = app.config
   const audience = oidcAudience === '' ? oidcClientId : oidcAudience
   const checked = new WeakMap<FastifyRequest, Checked>()

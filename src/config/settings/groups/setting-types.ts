@@ -5,7 +5,7 @@ import { booleanWords } from '../text.ts'
 export const maxTimerMs = 2 ** 31 - 1
 
 /** Values of settings with a fixed choice; settings.ts maps further spellings to them. */
-export const words = {
+export const choices = {
   logLevel: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
   logFormat: ['auto', 'json', 'pretty'],
   serverType: ['single', 'cluster'],
@@ -16,12 +16,12 @@ export const words = {
   streamDefault: ['dialect', 'true', 'false'],
 } as const
 
-export function text(preset: string, description: string) {
-  return Type.String({ default: preset, description })
+export function text(defaultValue: string, description: string) {
+  return Type.String({ default: defaultValue, description })
 }
 
-export function flag(preset: boolean, description: string) {
-  return Type.Boolean({ default: preset, allowed: booleanWords, description })
+export function flag(defaultValue: boolean, description: string) {
+  return Type.Boolean({ default: defaultValue, allowed: booleanWords, description })
 }
 
 /** A duration: seconds in the variable, milliseconds in the code. */
@@ -34,11 +34,11 @@ export function seconds(options: { default: number; minimum: 0 | 1; maximum?: nu
 
 export function oneOf<const Words extends readonly string[]>(
   choices: Words,
-  preset: Words[number],
+  defaultValue: Words[number],
   description: string,
   allowed?: string,
 ) {
-  const options = { default: preset, description, ...(allowed === undefined ? {} : { allowed }) }
+  const options = { default: defaultValue, description, ...(allowed === undefined ? {} : { allowed }) }
   const literals = choices.map((word) => Type.Literal(word))
   return Type.Unsafe<Words[number]>(Type.Union(literals, options))
 }
