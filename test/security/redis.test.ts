@@ -12,6 +12,7 @@ import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import { redisKeys } from '../../src/stores/redis/keys.ts'
 import { RedisResponses } from '../../src/stores/responses/redis.ts'
 import { certificate } from '../helpers/certificates/certificate.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { freePort, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -103,10 +104,9 @@ test('S20 a Redis user with the rights of docs/leases.md can do all that the rou
 
   const busLink = connectListening(address, ['acquire-leadership', 'release-leadership'] as const)
   const bus = new RedisFleetBus({ link: busLink, router: 'r1', now: () => performance.now(), log: silent })
-  while (bus.role !== 'leader') await new Promise((resolve) => setImmediate(resolve))
+  await eventually(() => bus.role === 'leader')
   bus.publish({ type: 'demand', models: {} })
-  while ((await server.redis.pubsub('NUMSUB', 'llm-router:fleet'))[1] === 0)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+  await eventually(async () => (await server.redis.pubsub('NUMSUB', 'llm-router:fleet'))[1] !== 0)
   await bus.close()
 
   assert.deepEqual(await server.redis.call('ACL', 'LOG'), [], 'nothing was refused so far')
