@@ -65,7 +65,7 @@ function storesOf(t: TestContext, address: RedisAddress) {
   const log = { info: () => undefined, warn }
   const leases = new RedisLeases({ link, worker: 'w1', heartbeatMs: 20, whenDown: 'reject', now, log })
   const responses = new RedisResponses({ address, ttlMs: 60_000, maxCount: 1, maxBytes: 1_000, now, log })
-  const limits = new RedisLimits({ address, now, log, ttlMs: 60 })
+  const limits = new RedisLimits({ address, now, log, ttlMs: 3_000 })
   t.after(async () => {
     await Promise.all([leases.close(), responses.close(), limits.close()])
   })
@@ -100,6 +100,11 @@ test('S20 a Redis user with the rights of docs/leases.md can do all that the rou
   assert.equal((await limits.admit({ ...limited, ticket: 't2' })).rejectedBy, 'concurrent')
   const demand = { ...limited, tokens: 50, requests: 3, slots: 2 }
   assert.equal((await limits.reserve(demand)).rejectedBy, undefined)
+  const inspector = server.redis.duplicate({ db: 1 })
+  t.after(() => inspector.disconnect())
+  const expiry = async () => Number(await inspector.zscore(redisKeys.keyOpen('team'), 't1'))
+  const granted = await expiry()
+  await eventually(async () => (await expiry()) > granted)
   await limits.settle({ ...limited, tokens: 7, undone: false })
 
   const busLink = connectListening(address, ['acquire-leadership', 'release-leadership'] as const)

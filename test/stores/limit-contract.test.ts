@@ -339,8 +339,8 @@ test('in Redis the reservations of a dead process expire, and those of a running
   const server = await startRedis()
   t.after(() => server.stop())
   const limits = { tokens: 1_000, concurrent: 10 }
-  const dead = redisLimits(server, 300)
-  const living = redisLimits(server, 300)
+  const dead = redisLimits(server, 1_000)
+  const living = redisLimits(server, 1_000)
   t.after(() => living.close())
   await reserve(dead, limits, { tokens: 600, slots: 4 })
   await reserve(living, limits, { tokens: 100, slots: 5 })
@@ -360,8 +360,8 @@ test('in Redis the slots of a dead process expire, and those of a running one st
   const server = await startRedis()
   t.after(() => server.stop())
   const limits = { concurrent: 2 }
-  const dead = redisLimits(server, 300)
-  const living = redisLimits(server, 300)
+  const dead = redisLimits(server, 1_000)
+  const living = redisLimits(server, 1_000)
   t.after(() => living.close())
   await dead.admit(limitedRequest(limits))
   await living.admit(limitedRequest(limits))
