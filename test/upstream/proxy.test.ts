@@ -10,14 +10,9 @@ import { closedPort, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type ConnectProxyOptions, startConnectProxy } from '../helpers/proxies/connect-proxy.ts'
-import { startRouter, type TestRouter } from '../helpers/router.ts'
-import {
-  openaiServer,
-  openaiText,
-  type Script,
-  type ScriptedUpstream,
-  startUpstream,
-} from '../helpers/scripted-upstream.ts'
+import { startRouter } from '../helpers/router.ts'
+import { openaiText } from '../helpers/scripted-upstream.ts'
+import { routerOf, upstreamOf } from './rig.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-proxy-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -30,32 +25,12 @@ async function proxyOf(t: TestContext, options?: ConnectProxyOptions) {
   return proxy
 }
 
-async function upstreamOf(t: TestContext, script: Script = openaiText('Hi')): Promise<ScriptedUpstream> {
-  const upstream = await startUpstream(script)
-  t.after(() => upstream.close())
-  return upstream
-}
-
-async function routerOf(
-  t: TestContext,
-  models: Record<string, object[]>,
-  env: Record<string, string> = {},
-): Promise<TestRouter & { ask(model: string): ReturnType<typeof post> }> {
-  const router = await startRouter({
-    env: { LLM_ROUTER_IN_DEBUG: '1', ...env },
-    models: modelsConfig(models),
-  })
-  t.after(() => router.close())
-  return { ...router, ask: (model) => post(`${router.url}/v1/chat/completions`, { model, messages }) }
-}
-
 const portOf = (url: string): number => Number(new URL(url).port)
 
 test('proxy: http and https servers are reached by CONNECT, with the configured credentials, which are never logged', async (t) => {
   const proxy = await proxyOf(t, { credentials: 'me:p@ss/w:rd%' })
   const plain = await upstreamOf(t)
-  const secure = await startUpstream(openaiServer('Hi'), { tls: serverPair })
-  t.after(() => secure.close())
+  const secure = await upstreamOf(t, { tls: serverPair })
   const through = { api_type: 'vllm', proxy: `http://me:\${PROXY_PASSWORD}@127.0.0.1:${proxy.port}` }
   const router = await routerOf(
     t,
@@ -81,8 +56,7 @@ test('proxy: http and https servers are reached by CONNECT, with the configured 
 test('proxy: a proxy with an https:// address is reached over TLS', async (t) => {
   const proxy = await proxyOf(t, { tls: serverPair })
   const upstream = await upstreamOf(t)
-  const secure = await startUpstream(openaiServer('Hi'), { tls: serverPair })
-  t.after(() => secure.close())
+  const secure = await upstreamOf(t, { tls: serverPair })
   const router = await routerOf(t, {
     plain: [{ id: 'plain', api_type: 'vllm', api_host: upstream.url, proxy: proxy.url, ca_file: caFile }],
     secure: [{ id: 'secure', api_type: 'vllm', api_host: secure.url, proxy: proxy.url, ca_file: caFile }],
@@ -177,7 +151,7 @@ test('LLM_ROUTER_UPSTREAM_PROXY applies to addresses outside the local network, 
 
 test('health checks, discover and check use the same proxy', async (t) => {
   const list = { object: 'list', data: [{ id: 'm', owned_by: 'vllm', max_model_len: 1024 }] }
-  const upstream = await upstreamOf(t, ({ url }) =>
+  const upstream = await upstreamOf(t, {}, ({ url }) =>
     url === '/v1/models' || url === '/health'
       ? { kind: 'reply', body: list }
       : { kind: 'reply', status: 404, body: {} },
@@ -211,8 +185,7 @@ test('health checks, discover and check use the same proxy', async (t) => {
 })
 
 test('discover and check report what is wrong with the certificate of a server', async (t) => {
-  const secure = await startUpstream(openaiServer('Hi'), { tls: serverPair })
-  t.after(() => secure.close())
+  const secure = await upstreamOf(t, { tls: serverPair })
   const found = await runCli(['discover', secure.url])
   assert.match(found.stderr, /signed by an unknown CA/)
   const models = join(folder, 'secure.json')
