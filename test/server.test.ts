@@ -17,6 +17,7 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { ConfigError } from '../src/sdk/errors.ts'
 import { childEnv, root } from './helpers/child-env.ts'
+import { linesIn } from './helpers/events-in.ts'
 import { messages } from './helpers/messages.ts'
 import { modelsConfig } from './helpers/models-config.ts'
 import { startRouter } from './helpers/router.ts'
@@ -318,10 +319,7 @@ for (const path of process.argv.slice(1)) {
     ['--input-type=module', '-e', script, ...cases.map(([, path]) => path)],
     { cwd: root, env: childEnv() },
   )
-  const lines = stdout
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line))
+  const lines = linesIn(stdout)
   for (const [name, path, code] of cases)
     await t.test(name, () => {
       const warnings = lines.filter(({ msg }) => msg.includes(`cannot write ${path} (${code})`))

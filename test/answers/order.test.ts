@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { anthropicEvent } from '../clients/anthropic-answers.ts'
 import { geminiAnswer, geminiStream, geminiText } from '../clients/gemini-answers.ts'
 import { ask, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { type Behaviour, openaiText, upstreamModel } from '../helpers/scripted-upstream.ts'
 
@@ -138,9 +139,7 @@ async function asGemini(model: string, stream: boolean): Promise<unknown[]> {
     tools: [{ functionDeclarations: [{ ...definition, parameters }] }],
   }
   const { text } = await post(`${rig.router.url}/v1beta/models/${model}:${verb}`, body)
-  const chunks: Json[] = stream
-    ? text.split('\n').flatMap((line) => (line.startsWith('data: ') ? [JSON.parse(line.slice(6))] : []))
-    : [JSON.parse(text)]
+  const chunks: Json[] = stream ? eventsIn(text) : [JSON.parse(text)]
   const parts: Json[] = chunks.flatMap(({ candidates }) => candidates[0].content.parts)
   return parts.filter((part) => part.text !== '').map((part) => part.text ?? part.functionCall.args.n)
 }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
+import { eventsIn } from '../helpers/events-in.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import type { ScriptedUpstream } from '../helpers/scripted-upstream.ts'
-import { askIn, type ClientDialect, clientDialects, eventsIn } from '../processors/dialect-players.ts'
+import { askIn, type ClientDialect, clientDialects } from '../processors/dialect-players.ts'
 import { everyCharacter, startEcho, upstreamKinds } from '../processors/echo-upstream.ts'
 
 const said = 'Żółw says: "it is\n42".'

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -67,7 +68,7 @@ describe('Codex with a server of another dialect', () => {
     const pieces = [openaiChunk({ tool_calls: [call] }), openaiChunk({}, 'tool_calls'), openaiDone]
     upstream.rescript({ kind: 'stream', pieces })
     const { text } = await ask({ tools, stream: true })
-    return [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data ?? ''))
+    return eventsIn(text)
   }
 
   test('the tools of a namespace are offered to the model, and their calls carry name and namespace', async () => {

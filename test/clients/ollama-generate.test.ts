@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Ollama } from 'ollama'
+import { linesIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -117,10 +118,7 @@ describe('generate with the official Ollama client', () => {
     upstream.rescript(upstreams.openaiStream(['Hi', ' there']))
     const { text, headers } = await post(`${router.url}/api/generate`, { model: 'box', prompt: 'Hello' })
     assert.equal(headers.get('content-type'), 'application/x-ndjson')
-    const lines = text
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line))
+    const lines = linesIn(text)
     assert.deepEqual(
       lines.map(({ response, done }) => [response, done]),
       [

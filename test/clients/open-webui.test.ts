@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { linesIn } from '../helpers/events-in.ts'
 import { bearer, type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -70,12 +71,9 @@ describe('Open WebUI', () => {
     assert.match((await get('/api/version')).version, /^\d+\.\d+/)
     assert.equal((await get('/api/tags')).models[0].name, 'demo')
     assert.ok(Array.isArray((await get('/api/ps')).models))
-    const lines = (
-      await send('/api/chat', { model: 'demo', messages, stream: true, options: {}, keep_alive: '5m' })
+    const lines = linesIn(
+      await send('/api/chat', { model: 'demo', messages, stream: true, options: {}, keep_alive: '5m' }),
     )
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line))
     assert.equal(lines.map(({ message }) => message.content).join(''), 'Hi there')
     assert.equal(lines.at(-1).done, true)
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { eventsOf } from '../dialects/responses/grammar.ts'
+import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -105,8 +106,7 @@ describe('required members of translated responses', () => {
           ...body,
           ...more,
         })
-        const lines = text.split('\n\n').filter((line) => line.startsWith('data: {'))
-        return lines.map((line) => JSON.parse(line.slice('data: '.length)))
+        return eventsIn(text)
       }
       const asked = await chunks({ stream_options: { include_usage: true } })
       assert.ok(asked.length > 2)

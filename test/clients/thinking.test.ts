@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -98,7 +99,7 @@ describe('thinking', () => {
     test(`continues after a tool call of a Responses client over Anthropic, ${stream ? 'streamed' : 'whole'}`, async () => {
       upstream.rescript(stream ? streamed : whole)
       const { text } = await ask({ input: [user], stream })
-      const data = [...text.matchAll(/^data: (.*)$/gm)].map(([, json]) => JSON.parse(json ?? ''))
+      const data = eventsIn(text)
       const output: Item[] = stream ? data.at(-1).response.output : JSON.parse(text).output
       assert.deepEqual(
         output.map(({ type }) => type),

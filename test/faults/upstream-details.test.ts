@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import OpenAI from 'openai'
+import { linesIn } from '../helpers/events-in.ts'
 import {
   answerBytes,
   chunk,
@@ -118,10 +119,7 @@ test('in translation, invalid UTF-8 becomes the replacement character, and inval
     text += Buffer.from(piece).toString()
     seen.resolve()
   }
-  const [first, last] = text
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line))
+  const [first, last] = linesIn(text)
   assert.equal(first.message.content, '\ufffd\ufffd')
   assert.equal(typeof last.error, 'string')
   await assertNothingLeft({ router, models }, [upstream], 1)

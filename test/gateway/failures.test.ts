@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { linesIn } from '../helpers/events-in.ts'
 import { closedPort, post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -147,10 +148,7 @@ for (const [name, behaviour] of brokenStreams) {
   test(`an Ollama client gets an error line and no done for a stream that ${name}`, async () => {
     upstream.rescript(behaviour)
     const { text } = await post(`${router.url}/api/chat`, { model: 'one', messages })
-    const lines = text
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line))
+    const lines = linesIn(text)
     assert.equal(lines[0].message.content, 'Hi')
     assert.equal(typeof lines.at(-1).error, 'string')
     assert.ok(lines.every((line) => line.done !== true))

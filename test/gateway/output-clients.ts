@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
+import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -105,11 +106,6 @@ export type Client = keyof typeof clients
 
 /** Answers of four dialects, which the assertions inspect. */
 export type Json = ReturnType<typeof JSON.parse>
-
-export function eventsIn(text: string): Json[] {
-  const lines = text.split('\n').map((line) => line.replace(/^data: /, ''))
-  return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
-}
 
 /** A router with three targets of each dialect on one server. Registers the hooks that start and close them. */
 export function outputRig() {

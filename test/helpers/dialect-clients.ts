@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { eventsIn } from './events-in.ts'
 import { post, type RawAnswer } from './http.ts'
 import { modelsConfig } from './models-config.ts'
 import { startRouter, type TestRouter } from './router.ts'
@@ -75,14 +76,9 @@ export async function ask(
   return {
     ...answer,
     json: parsed(answer.text),
-    events: eventsOf(answer.text),
+    events: eventsIn(answer.text),
     lost: answer.headers.get('x-llm-router-lost') ?? '',
   }
-}
-
-function eventsOf(text: string): Json[] {
-  const lines = text.split('\n').map((line) => line.replace(/^data: ?/, ''))
-  return lines.map(parsed).filter((value) => value !== undefined)
 }
 
 function parsed(text: string): Json {

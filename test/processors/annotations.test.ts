@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
+import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import type { Behaviour } from '../helpers/scripted-upstream.ts'
 import {
@@ -15,7 +16,6 @@ import {
   slice,
   stream,
 } from './citing.ts'
-import { eventsIn } from './dialect-players.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {

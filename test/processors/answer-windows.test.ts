@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
+import { eventsIn } from '../helpers/events-in.ts'
 import { closedPort, post } from '../helpers/http.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { messages } from '../helpers/messages.ts'
@@ -12,7 +13,6 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 import { SharedRouter } from '../helpers/shared-router.ts'
-import { eventsIn } from './dialect-players.ts'
 
 const shared = new SharedRouter()
 after(() => shared.close())

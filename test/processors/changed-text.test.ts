@@ -8,6 +8,7 @@ import { EventFraming } from '../../src/processors/answers/framing.ts'
 import { type RestoringOptions, restoredBody } from '../../src/processors/answers/restoring.ts'
 import { StreamRestoring } from '../../src/processors/answers/stream-restoring.ts'
 import { Dictionary } from '../../src/processors/masking/restorer.ts'
+import { eventsIn } from '../helpers/events-in.ts'
 
 const pieces = ['a', 'ż', 'ß', '–', '🎉', '👩‍💻', ' ', 'ó', 'x']
 const units: readonly OffsetUnit[] = ['utf8', 'utf16', 'code_points']
@@ -118,9 +119,7 @@ test('annotations of Responses follow their text in each event that contains the
     { type: 'response.completed', response: { output: [item] } },
   ]
   const out = restoring.push(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(''))
-  const sent = out
-    .split('\n')
-    .flatMap((line) => (line.startsWith('data: ') ? [JSON.parse(line.slice(6))] : []))
+  const sent = eventsIn(out)
   const [added, partDone, itemDone, completed] = sent.slice(-4)
   checkAnnotation(added.annotation)
   checkPart(partDone.part)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { objectsIn } from '../../src/lib/json/read.ts'
+import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
 import {
@@ -17,7 +18,6 @@ import {
   slice,
   stream,
 } from './citing.ts'
-import { eventsIn } from './dialect-players.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { isObject, objectsIn, parseObject, textOf } from '../../src/lib/json/read.ts'
+import { isObject, objectsIn, textOf } from '../../src/lib/json/read.ts'
+import { eventsIn } from '../helpers/events-in.ts'
 import { post, type RawAnswer } from '../helpers/http.ts'
 
 /** What a client reads from a response, whatever its dialect. */
@@ -113,14 +114,6 @@ function openBlocks(events: readonly Record<string, unknown>[]): unknown[] {
 }
 
 type Said = Omit<ReceivedAnswer, 'raw'>
-
-/** The JSON of each event. */
-export function eventsIn(text: string): Record<string, unknown>[] {
-  return text.split('\n').flatMap((line) => {
-    const found = parseObject(line.replace(/^data: ?/, ''))
-    return found ? [found] : []
-  })
-}
 
 function said(): Said {
   return { text: '', reasoning: '', call: '' }

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { isObject, objectsIn } from '../../src/lib/json/read.ts'
 import { type AutoRig, startAuto } from '../auto/rig.ts'
+import { eventsIn } from '../helpers/events-in.ts'
 import { closedPort, post } from '../helpers/http.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
-import { askIn, clientDialects, eventsIn, requestIn } from '../processors/dialect-players.ts'
+import { askIn, clientDialects, requestIn } from '../processors/dialect-players.ts'
 import { type Folder, tempFolder, writeIndex } from './rig.ts'
 
 const open: { close(): Promise<void> }[] = []

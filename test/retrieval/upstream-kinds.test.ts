@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
+import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
-import { askIn, clientDialects, eventsIn } from '../processors/dialect-players.ts'
+import { askIn, clientDialects } from '../processors/dialect-players.ts'
 import { lastText, startEcho, upstreamKinds } from '../processors/echo-upstream.ts'
 
 let echo: ScriptedUpstream

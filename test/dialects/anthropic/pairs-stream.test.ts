@@ -5,6 +5,7 @@ import { anthropic } from '../../../src/dialects/anthropic/index.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
 import { openai } from '../../../src/dialects/openai/index.ts'
 import type { Dialect } from '../../../src/sdk/dialect.ts'
+import { eventsIn } from '../../helpers/events-in.ts'
 import { context, cutAt } from '../shared/codec.ts'
 
 function fixture(path: string): Buffer {
@@ -32,15 +33,9 @@ function sameAtEveryCut(path: string, from: Dialect, to: Dialect): string {
   return whole
 }
 
-/** The data of events, or the lines of NDJSON. */
-function valuesOf(text: string): Record<string, unknown>[] {
-  const lines = text.split('\n').filter((line) => line.startsWith('data: {') || line.startsWith('{'))
-  return lines.map((line) => JSON.parse(line.replace(/^data: /, '')))
-}
-
 /** The events except `message_start`, which has its own tests, as `type` and content. */
 function saidBy(text: string): unknown[] {
-  return valuesOf(text)
+  return eventsIn(text)
     .slice(1)
     .map(({ type, index, content_block: head, delta }) => {
       const said = Object(delta ?? head)
@@ -86,7 +81,7 @@ describe('streams of other dialects for an Anthropic client', () => {
   })
 
   it('an Ollama stream is translated with its reasoning, its text and the counts of its last line', () => {
-    const values = valuesOf(sameAtEveryCut('ollama/thinking.ndjson', ollama, anthropic))
+    const values = eventsIn(sameAtEveryCut('ollama/thinking.ndjson', ollama, anthropic))
     const kinds = values
       .filter(({ type }) => type === 'content_block_start')
       .map((each) => each.content_block)
@@ -94,7 +89,7 @@ describe('streams of other dialects for an Anthropic client', () => {
       { type: 'thinking', thinking: '', signature: '' },
       { type: 'text', text: '' },
     ])
-    const last = valuesOf(fixture('ollama/thinking.ndjson').toString()).at(-1)
+    const last = eventsIn(fixture('ollama/thinking.ndjson').toString()).at(-1)
     const usage = Object(values.find(({ type }) => type === 'message_delta')?.usage)
     assert.equal(usage.input_tokens, last?.prompt_eval_count)
     assert.equal(usage.output_tokens, last?.eval_count)
@@ -113,7 +108,7 @@ describe('an Anthropic stream for clients of other dialects', () => {
     const out = sameAtEveryCut('anthropic/thinking-tools.sse', anthropic, openai)
     assert.ok(out.endsWith('data: [DONE]\n\n'))
     assert.doesNotMatch(out, /ping|event:/)
-    const chunks = valuesOf(out)
+    const chunks = eventsIn(out)
     const choices = chunks.flatMap(({ choices: all }) => (Array.isArray(all) ? all : []))
     const said = (name: string) => choices.map((choice) => choice.delta[name] ?? '').join('')
     assert.equal(said('content'), 'Let me look.')
@@ -133,14 +128,14 @@ describe('an Anthropic stream for clients of other dialects', () => {
   })
 
   it('an Anthropic stream becomes whole Ollama calls and a last line that counts the whole prompt', () => {
-    const lines = valuesOf(sameAtEveryCut('anthropic/thinking-tools.sse', anthropic, ollama))
+    const lines = eventsIn(sameAtEveryCut('anthropic/thinking-tools.sse', anthropic, ollama))
     const calls = lines.flatMap(({ message }) => Object(message).tool_calls ?? [])
     assert.deepEqual(calls, [
       { id: 'toolu_a', function: { index: 0, name: 'get_weather', arguments: { city: 'Łódź' } } },
       { id: 'toolu_b', function: { index: 1, name: 'get_time', arguments: {} } },
     ])
     assert.deepEqual([lines.at(-1)?.done, lines.at(-1)?.done_reason], [true, 'stop'])
-    const text = valuesOf(sameAtEveryCut('anthropic/text.sse', anthropic, ollama))
+    const text = eventsIn(sameAtEveryCut('anthropic/text.sse', anthropic, ollama))
     assert.deepEqual([text.at(-1)?.prompt_eval_count, text.at(-1)?.eval_count], [32, 7])
   })
 

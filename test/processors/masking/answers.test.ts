@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isObject } from '../../../src/lib/json/read.ts'
+import { eventsIn } from '../../helpers/events-in.ts'
 import { post } from '../../helpers/http.ts'
 import { startRouter } from '../../helpers/router.ts'
 import { startUpstream } from '../../helpers/scripted-upstream.ts'
-import { askIn, eventsIn } from '../dialect-players.ts'
+import { askIn } from '../dialect-players.ts'
 import { startEcho } from '../echo-upstream.ts'
 import { address, chat, maskingRig } from './rig.ts'
 

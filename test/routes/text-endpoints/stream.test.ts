@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, before, test } from 'node:test'
+import { eventsIn as jsonEventsIn, linesIn } from '../../helpers/events-in.ts'
 import { openRequest, post } from '../../helpers/http.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../../helpers/router.ts'
@@ -81,10 +82,7 @@ test('one text is streamed in Ollama lines to clients that accept those', async 
     upstream.rescript(script)
     const { headers, text } = await article({ model }, lines)
     assert.match(headers.get('content-type') ?? '', /^application\/x-ndjson/)
-    const parts = text
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line))
+    const parts = linesIn(text)
     assert.equal(parts.map(({ message }) => message.content).join(''), 'Hello')
     assert.deepEqual(
       parts.map(({ model: name, done }) => [name, done]),
@@ -128,7 +126,7 @@ test('several texts yield one event each, in order and as soon as possible, foll
   assert.match(head, /^HTTP\/1\.1 200 /)
   assert.match(head, /content-type: text\/event-stream/)
   assert.match(head, /x-accel-buffering: no/)
-  const events = Array.from(body.matchAll(/^data: (.*)$/gm), ([, data = '']) => JSON.parse(data))
+  const events = jsonEventsIn(body)
   const { generation_time, ...totals } = events.pop()
   assert.deepEqual(events, [
     { index: 0, result: { original: 'a', translated: 'A' } },
@@ -144,10 +142,7 @@ test('several texts yield JSON lines for clients that accept those, and no texts
   const path = `${router.url}/builtin/generate_questions`
   const { headers, text } = await post(path, { model: 'm1', texts: ['T'], stream: true }, lines)
   assert.match(headers.get('content-type') ?? '', /^application\/x-ndjson/)
-  const [first, { generation_time: _time, ...last }] = text
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line))
+  const [first, { generation_time: _time, ...last }] = linesIn(text)
   assert.deepEqual(first, { index: 0, result: { text: 'T', questions: ['A?'] } })
   assert.deepEqual(last, { done: true, total: 1, failed: 0 })
   const [only, ...rest] = eventsIn((await simplify({ texts: [] })).text)
