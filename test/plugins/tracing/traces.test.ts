@@ -135,7 +135,8 @@ test('a collector that does not respond delays neither requests nor shutdown for
   const from = performance.now()
   await router.close()
   const ms = performance.now() - from
-  assert.ok(ms >= 1_900 && ms < 4_000, `${ms} ms`)
+  // The exporter alone would wait for ten seconds.
+  assert.ok(ms >= 1_900 && ms < 8_000, `${ms} ms`)
 })
 
 test('a collector that rejects spans is logged once, however often it does', async (t) => {
