@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { geminiAnswer, geminiStream } from '../clients/gemini-answers.ts'
 import { ask, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { geminiAnswer, geminiStream } from '../helpers/gemini-answers.ts'
 import { post } from '../helpers/http.ts'
 import {
   type Behaviour,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { anthropicBlocks } from '../helpers/anthropic-answers.ts'
 import { ask, assertOk, type ClientDialect, type Json, startRig } from '../helpers/dialect-clients.ts'
 import { post } from '../helpers/http.ts'
 import { ollamaText, openaiChunk, openaiDone, openaiText } from '../helpers/scripted-upstream.ts'
@@ -137,20 +138,9 @@ test('a refusal follows the text of an Ollama client, whole and streamed', async
 
 test('a refusal follows the text of a completion', async () => {
   const details = { type: 'refusal', category: null, explanation: 'No.' }
-  rig.upstream.rescript({
-    kind: 'reply',
-    body: {
-      id: 'msg_1',
-      type: 'message',
-      role: 'assistant',
-      model: 'up',
-      stop_reason: 'refusal',
-      content: [{ type: 'text', text: 'Well. ' }],
-      stop_details: details,
-      stop_sequence: null,
-      usage: { input_tokens: 3, output_tokens: 5 },
-    },
-  })
+  rig.upstream.rescript(
+    anthropicBlocks([{ type: 'text', text: 'Well. ' }], 'refusal', { stop_details: details }),
+  )
   const { text } = await post(`${rig.router.url}/v1/completions`, { model: 'anthropic', prompt: 'hi' })
   assert.equal(JSON.parse(text).choices[0].text, 'Well. No.')
 })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { anthropicToolCall } from '../clients/anthropic-answers.ts'
-import { geminiAnswer, geminiStream } from '../clients/gemini-answers.ts'
+import { anthropicToolCall } from '../helpers/anthropic-answers.ts'
 import { ask, type ClientDialect, paths, startRig } from '../helpers/dialect-clients.ts'
+import { geminiAnswer, geminiStream } from '../helpers/gemini-answers.ts'
 import { post } from '../helpers/http.ts'
 import {
   type Behaviour,

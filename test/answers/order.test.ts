@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { anthropicEvent } from '../clients/anthropic-answers.ts'
-import { geminiAnswer, geminiStream, geminiText } from '../clients/gemini-answers.ts'
+import { anthropicEvent } from '../helpers/anthropic-answers.ts'
 import { ask, type Json, startRig } from '../helpers/dialect-clients.ts'
 import { eventsIn } from '../helpers/events-in.ts'
+import { geminiAnswer, geminiStream, geminiText } from '../helpers/gemini-answers.ts'
 import { post } from '../helpers/http.ts'
 import { type Behaviour, openaiText, upstreamModel } from '../helpers/scripted-upstream.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { anthropicText, anthropicToolCall } from '../clients/anthropic-answers.ts'
-import { geminiText } from '../clients/gemini-answers.ts'
+import { anthropicText, anthropicToolCall } from '../helpers/anthropic-answers.ts'
 import { ask, assertOk, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { geminiText } from '../helpers/gemini-answers.ts'
 import { ollamaText, ollamaToolCall, ollamaToolCallStream, openaiText } from '../helpers/scripted-upstream.ts'
 
 let rig: Awaited<ReturnType<typeof startRig>>

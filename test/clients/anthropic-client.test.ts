@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import Anthropic from '@anthropic-ai/sdk'
 import LegacyAnthropic from 'anthropic-sdk-legacy'
+import { anthropicError } from '../helpers/anthropic-answers.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type Behaviour, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
-import { anthropicError } from './anthropic-answers.ts'
 import { type Answers, anthropicAnswers, ollamaAnswers, openaiAnswers } from './same-answers.ts'
 
 const question = { role: 'user' as const, content: 'Hello' }

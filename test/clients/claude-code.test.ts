@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { anthropicText } from '../helpers/anthropic-answers.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -10,7 +11,6 @@ import {
   startUpstream,
   upstreamModel,
 } from '../helpers/scripted-upstream.ts'
-import { anthropicText } from './anthropic-answers.ts'
 
 const billing = (nonce: string) => ({
   type: 'text',

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { anthropicText } from '../helpers/anthropic-answers.ts'
+import { geminiAnswer } from '../helpers/gemini-answers.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -11,8 +13,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { anthropicText } from './anthropic-answers.ts'
-import { geminiAnswer } from './gemini-answers.ts'
 
 const functionTool = {
   type: 'function',

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
-import { messages } from '../helpers/messages.ts'
-import { modelsConfig } from '../helpers/models-config.ts'
-import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { type ScriptedUpstream, startUpstream, upstreamModel } from '../helpers/scripted-upstream.ts'
 import {
   anthropicBrokenStream,
   anthropicStream,
   anthropicText,
   anthropicToolCall,
   anthropicToolCallStream,
-} from './anthropic-answers.ts'
+} from '../helpers/anthropic-answers.ts'
+import { messages } from '../helpers/messages.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
+import { type ScriptedUpstream, startUpstream, upstreamModel } from '../helpers/scripted-upstream.ts'
 
 const tools = [
   {

@@ -1,6 +1,6 @@
+import * as anthropic from '../helpers/anthropic-answers.ts'
 import type { Behaviour } from '../helpers/scripted-upstream.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
-import * as anthropic from './anthropic-answers.ts'
 
 /** The responses of one kind of server to the questions that the tests of the official clients ask servers of every kind. */
 export interface Answers {

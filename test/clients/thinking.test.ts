@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { anthropicText } from '../helpers/anthropic-answers.ts'
 import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -11,7 +12,6 @@ import {
   startUpstream,
   upstreamModel,
 } from '../helpers/scripted-upstream.ts'
-import { anthropicText } from './anthropic-answers.ts'
 
 type Item = Record<string, unknown>
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { anthropicText, anthropicToolCall, anthropicToolCallStream } from '../helpers/anthropic-answers.ts'
+import { geminiAnswer } from '../helpers/gemini-answers.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -11,8 +13,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { anthropicText, anthropicToolCall, anthropicToolCallStream } from './anthropic-answers.ts'
-import { geminiAnswer } from './gemini-answers.ts'
 
 const functionTool = {
   type: 'function',

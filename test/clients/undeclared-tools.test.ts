@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { anthropicText } from '../helpers/anthropic-answers.ts'
+import { geminiText } from '../helpers/gemini-answers.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
-import { anthropicText } from './anthropic-answers.ts'
-import { geminiText } from './gemini-answers.ts'
 
 /* References by name or id within a request, to tools and calls that the request does not contain. */
 const parameters = { type: 'object', properties: {} }

@@ -1,5 +1,5 @@
-import { anthropicEvent } from '../clients/anthropic-answers.ts'
-import { geminiAnswer, geminiEvent, geminiStream } from '../clients/gemini-answers.ts'
+import { anthropicEvent } from '../helpers/anthropic-answers.ts'
+import { geminiAnswer, geminiEvent, geminiStream } from '../helpers/gemini-answers.ts'
 import type { Behaviour, RecordedRequest } from '../helpers/scripted-upstream.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 

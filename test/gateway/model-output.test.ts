@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { anthropicEvent } from '../clients/anthropic-answers.ts'
+import { anthropicEvent } from '../helpers/anthropic-answers.ts'
 import {
   type Behaviour,
   ollamaDone,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { SseReader } from '../../src/lib/bytes/sse.ts'
-import { anthropicEvent } from '../clients/anthropic-answers.ts'
+import { anthropicEvent } from '../helpers/anthropic-answers.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { objectsIn } from '../../src/lib/json/read.ts'
+import { anthropicBlocks } from '../helpers/anthropic-answers.ts'
 import { eventsIn } from '../helpers/events-in.ts'
 import { post } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
@@ -280,19 +281,7 @@ test('citations in earlier turns become ranges of the masked document again', as
     type: 'anthropic',
     answer(_found, request) {
       raw = request.raw.toString()
-      return {
-        kind: 'reply',
-        body: {
-          id: 'msg_1',
-          type: 'message',
-          role: 'assistant',
-          model: 'up',
-          content: [{ type: 'text', text: 'Fine.' }],
-          stop_reason: 'end_turn',
-          stop_sequence: null,
-          usage: { input_tokens: 3, output_tokens: 5 },
-        },
-      }
+      return anthropicBlocks([{ type: 'text', text: 'Fine.' }])
     },
   })
   const citation = (cited_text: string) => {
@@ -354,19 +343,7 @@ test("citations refer to the client's document if a guardrail replaces words bef
         const document = { document_index: 1, document_title: null }
         return { type: 'char_location', cited_text, ...document, start_char_index, end_char_index }
       })
-      return {
-        kind: 'reply',
-        body: {
-          id: 'msg_1',
-          type: 'message',
-          role: 'assistant',
-          model: 'up',
-          content: [{ type: 'text', text: 'It covers', citations }],
-          stop_reason: 'end_turn',
-          stop_sequence: null,
-          usage: { input_tokens: 3, output_tokens: 5 },
-        },
-      }
+      return anthropicBlocks([{ type: 'text', text: 'It covers', citations }])
     },
   })
   const { text } = await post(`${router.url}/v1/messages`, anthropicBody)

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ApiError } from '@google/genai'
+import { geminiEvent, geminiText } from '../../helpers/gemini-answers.ts'
 import { keysFile } from '../../helpers/keys-file.ts'
 import { messages } from '../../helpers/messages.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { startRouter } from '../../helpers/router.ts'
 import { openaiStream, type ScriptedUpstream, startUpstream } from '../../helpers/scripted-upstream.ts'
-import { geminiEvent, geminiText } from '../gemini-answers.ts'
 import { contents, geminiRig, json } from './client-rig.ts'
 
 describe('a Gemini client', () => {

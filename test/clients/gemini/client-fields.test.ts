@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Type } from '@google/genai'
+import { anthropicEvent } from '../../helpers/anthropic-answers.ts'
+import { geminiEvent } from '../../helpers/gemini-answers.ts'
 import { openaiText, openaiToolCall } from '../../helpers/scripted-upstream.ts'
-import { anthropicEvent } from '../anthropic-answers.ts'
-import { geminiEvent } from '../gemini-answers.ts'
 import { contents, geminiRig } from './client-rig.ts'
 
 describe('a Gemini client', () => {

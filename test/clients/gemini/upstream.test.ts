@@ -3,11 +3,17 @@ import { after, before, beforeEach, describe, test } from 'node:test'
 import Anthropic from '@anthropic-ai/sdk'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
+import {
+  geminiAnswer,
+  geminiError,
+  geminiEvent,
+  geminiStream,
+  geminiText,
+} from '../../helpers/gemini-answers.ts'
 import { messages } from '../../helpers/messages.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../../helpers/scripted-upstream.ts'
-import { geminiAnswer, geminiError, geminiEvent, geminiStream, geminiText } from '../gemini-answers.ts'
 
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 const parameters = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }

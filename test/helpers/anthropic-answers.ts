@@ -1,4 +1,4 @@
-import { type Behaviour, upstreamModel } from '../helpers/scripted-upstream.ts'
+import { type Behaviour, upstreamModel } from './scripted-upstream.ts'
 
 const counts = {
   input_tokens: 9,
@@ -7,7 +7,7 @@ const counts = {
   output_tokens: 3,
 }
 
-function message(content: object[], stop_reason: string | null): object {
+function message(content: readonly object[], stop_reason: string | null): object {
   return {
     id: 'msg_upstream',
     type: 'message',
@@ -25,12 +25,21 @@ export function anthropicEvent(data: { type: string; [member: string]: unknown }
   return `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`
 }
 
+/** One response with these blocks; `rest` adds or overrides members. */
+export function anthropicBlocks(
+  content: readonly object[],
+  stopReason = 'end_turn',
+  rest: object = {},
+): Behaviour {
+  return { kind: 'reply', body: { ...message(content, stopReason), ...rest } }
+}
+
 export function anthropicText(text: string): Behaviour {
-  return { kind: 'reply', body: message([{ type: 'text', text }], 'end_turn') }
+  return anthropicBlocks([{ type: 'text', text }])
 }
 
 export function anthropicToolCall(name: string, input: object): Behaviour {
-  return { kind: 'reply', body: message([{ type: 'tool_use', id: 'toolu_up1', name, input }], 'tool_use') }
+  return anthropicBlocks([{ type: 'tool_use', id: 'toolu_up1', name, input }], 'tool_use')
 }
 
 export function anthropicError(

@@ -1,4 +1,4 @@
-import { type Behaviour, upstreamModel } from '../helpers/scripted-upstream.ts'
+import { type Behaviour, upstreamModel } from './scripted-upstream.ts'
 
 /** 9 prompt tokens, 4 of them cached, and 3 completion tokens. */
 const usageMetadata = {
