@@ -1,10 +1,20 @@
 import { ChunkList } from '../../lib/bytes/chunk-list.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { Transport } from '../../sdk/transport.ts'
+import type { Transport, UpstreamRequest } from '../../sdk/transport.ts'
 import { isUnreachable } from './connection-errors.ts'
 
-/** Maximum size of a response; no model list or metrics page is larger. */
-const maxBytes = 4 * 1024 * 1024
+/** Default limit; no model list or metrics page is larger. */
+const defaultMaxBytes = 4 * 1024 * 1024
+
+export interface EngineHttpRequest {
+  path: string
+  /** Sent as JSON. */
+  body?: object
+  /** POST with a body, otherwise GET, unless given. */
+  method?: UpstreamRequest['method']
+  /** Maximum size of the response. */
+  maxBytes?: number
+}
 
 export interface EngineAnswer {
   /** Undefined if there was no response. */
@@ -24,10 +34,10 @@ export interface EngineRequestOptions {
   readonly signal?: AbortSignal
 }
 
-/** One request to the server behind a target. `body`: sent as JSON with POST. Never rejects; redirects are not followed. */
+/** One request to the server behind a target. Never rejects; redirects are not followed. */
 export function askEngine(
   target: Target,
-  { path, body }: { path: string; body?: object },
+  { path, body, method = body ? 'POST' : 'GET', maxBytes = defaultMaxBytes }: EngineHttpRequest,
   { transport, timeoutMs, userAgent, signal }: EngineRequestOptions,
 ): Promise<EngineAnswer> {
   const { promise, resolve } = Promise.withResolvers<EngineAnswer>()
@@ -46,7 +56,7 @@ export function askEngine(
   const request = {
     origin: target.origin,
     path,
-    method: body ? 'POST' : 'GET',
+    method,
     headers: {
       accept: 'application/json, text/plain;q=0.9, */*;q=0.1',
       'accept-encoding': 'identity',

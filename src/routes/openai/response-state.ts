@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
 import { inputItems, type StoredItems } from '../../dialects/responses/request/input-read.ts'
 import { readRequest } from '../../dialects/responses/request/read.ts'
@@ -6,6 +6,7 @@ import { writeResponse } from '../../dialects/responses/response/write.ts'
 import { createWriter } from '../../dialects/responses/stream/write.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
+import { holderRecord, type Responses, type StoredResponse } from './response-holder.ts'
 
 /** Whether a request depends on responses that this router has stored. */
 export function isStoredHere({ history, referenced }: StoredItems): boolean {
@@ -55,7 +56,7 @@ export function withRequestState(dialect: Dialect, { remembered, onAnswer }: Req
 interface StoringOptions {
   request: FastifyRequest
   body: Record<string, unknown>
-  store: Pick<ReturnType<FastifyInstance['rights']['responses']>, 'put'>
+  store: Pick<Responses, 'put'>
   /** Whether the response was announced to the store, which then waits for it. */
   isStored: boolean
   remembered: StoredItems
@@ -97,11 +98,24 @@ export class ResponseStoring {
     return this.#stored
   }
 
+  /** At the end of the response: remembers the server that stores it, if the router does not. */
+  rememberHolder(askedModel: string): void {
+    const { request } = this.#options
+    if (this.#response || this.#stored || request.processing) return
+    const record = holderRecord(request, askedModel)
+    if (record) this.#stored = this.#put(String(request.exchange.answerId), record)
+  }
+
   async #store(response: JsonObject): Promise<void> {
-    const { request, body, store, remembered } = this.#options
+    const { body, remembered } = this.#options
     const input = inputItems(body.input, remembered).map(({ item }) => item)
+    await this.#put(String(response.id), { response, input })
+  }
+
+  async #put(id: string, stored: StoredResponse): Promise<void> {
+    const { request, store } = this.#options
     try {
-      await store.put(String(response.id), { response, input })
+      await store.put(id, stored)
     } catch (error) {
       const name = error instanceof Error ? error.name : typeof error
       request.log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')

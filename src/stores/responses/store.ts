@@ -6,6 +6,15 @@ export interface StoredResponse {
   response: Record<string, unknown>
   /** Input items of the request, including those of earlier turns, oldest first. */
   input: Record<string, unknown>[]
+  /** Set if a server stores the response itself; `response` and `input` are then empty. */
+  heldBy?: ResponseHolder
+}
+
+/** The target that created a response, and the model as the client named it. */
+export interface ResponseHolder {
+  model: string
+  target: string
+  askedModel: string
 }
 
 /** Integers of tools and schemas keep all their digits. */
