@@ -193,7 +193,7 @@ export class GuardedEnd implements ClientStream {
 
   #block(by: string): void {
     const { why, blocked } = this.#options
-    const { text, last } = this.#stream.filtered(why(by))
+    const { text, last } = this.#stream.endFiltered(why(by))
     this.#close()
     // The record must be complete before the response closes.
     const isCut = this.#stop?.() === true
