@@ -15,7 +15,7 @@ export interface HealthPeer {
   /** Only called for the leader: a request of any process has just received its first content from the server. */
   answered(server: string): void
   /** A broadcast of the leader. `router`: id of the router that it is from; empty: this one. */
-  heard(message: FleetMessage, router: string): void
+  receive(message: FleetMessage, router: string): void
   /** Only called for the leader: a request of any process waits for this sleeping engine. */
   wake(engine: string): void
 }
@@ -83,7 +83,7 @@ function noPeers(): HealthPeers {
     },
     report: (server, state) => self?.learned(server, state),
     answered: (server) => self?.answered(server),
-    tell: (message, router) => self?.heard(message, router),
+    tell: (message, router) => self?.receive(message, router),
     wake: (engine) => self?.wake(engine),
     leave: () => undefined,
   }
@@ -100,7 +100,7 @@ function clusterPeers(primary: Channel): HealthPeers {
     join(peer) {
       primary.on(found, ({ server, state }) => peer.learned(server, state))
       primary.on(answered, (server) => peer.answered(server))
-      primary.on(broadcast, ({ message, router }) => peer.heard(message, router))
+      primary.on(broadcast, ({ message, router }) => peer.receive(message, router))
       primary.on(wake, (engine) => peer.wake(engine))
       primary.on(lead, (isLeader) => {
         // The message may have been sent before this process stepped down.

@@ -54,7 +54,7 @@ function addWorker(t: TestContext, workers: WorkerChannels, name: string): Worke
     },
     learned: (server, state) => worker.learned.push(`${server} ${state}`),
     answered: (server) => worker.learned.push(`${server} answered`),
-    heard: (message) => worker.learned.push(JSON.stringify(message)),
+    receive: (message) => worker.learned.push(JSON.stringify(message)),
     wake: (engine) => worker.learned.push(`wake ${engine}`),
   })
   return worker

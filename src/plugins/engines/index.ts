@@ -16,7 +16,7 @@ import { EngineStates } from './engine-states.ts'
 type RouterListener = (router: string, about: Router) => void
 type DemandListener = (router: string, models: ModelDemand) => void
 /** `wake`: resolves to the targets of an engine that has been woken. */
-type EnginePeer = Pick<HealthPeer, 'lead' | 'heard'> & { wake(engine: string): Promise<readonly Target[]> }
+type EnginePeer = Pick<HealthPeer, 'lead' | 'receive'> & { wake(engine: string): Promise<readonly Target[]> }
 type SignalsListener = (targets: readonly Target[], signals: EngineSignals | undefined) => void
 
 declare module 'fastify' {
@@ -201,7 +201,7 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
       return {
         lead: (isLeader) => polls.lead(isLeader),
         wake: (engine) => polls.wake(engine),
-        heard(message, router) {
+        receive(message, router) {
           if (message.type === 'signals') polls.heard(message.server, message.signals)
           else if (message.type === 'router')
             for (const listener of routerListeners) listener(router, message.about)

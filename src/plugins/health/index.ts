@@ -180,7 +180,7 @@ function serverChecks(
       },
       learned: (server, state) => checks.learned(server, state),
       answered: (server) => checks.answered(server),
-      heard: (message, router) => engines.heard(message, router),
+      receive: (message, router) => engines.receive(message, router),
       wake: (engine) => void engines.wake(engine).then((targets) => checks.woken(targets)),
     })
     ready()
