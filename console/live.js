@@ -242,19 +242,19 @@ const keptRequests = 1_000
 /** The status with these changes. Models and targets that did not change stay the same objects. */
 export function merged(before, { status: top = {}, models = [], removed = [] }) {
   const changes = new Map(models.map((model) => [model.name, model]))
-  const kept = before.models
+  const remaining = before.models
     .filter(({ name }) => !removed.includes(name))
     .map((model) => {
       const change = changes.get(model.name)
       changes.delete(model.name)
       return change ? mergedModel(model, change) : model
     })
-  return { ...before, ...top, models: [...kept, ...changes.values()] }
+  return { ...before, ...top, models: [...remaining, ...changes.values()] }
 }
 
 function mergedModel(model, { targets = [], removed = [], ...rest }) {
   const changes = new Map(targets.map((target) => [target.id, target]))
-  const kept = model.targets
+  const remaining = model.targets
     .filter(({ id }) => !removed.includes(id))
     .map((target) => {
       const change = changes.get(target.id)
@@ -265,7 +265,7 @@ function mergedModel(model, { targets = [], removed = [], ...rest }) {
       for (const name of unset) delete next[name]
       return next
     })
-  return { ...model, ...rest, targets: [...kept, ...changes.values()] }
+  return { ...model, ...rest, targets: [...remaining, ...changes.values()] }
 }
 
 const series = [

@@ -43,7 +43,7 @@ const formats: Readonly<Record<string, ShapedKind>> = {
 const formatMember = /"format"\s*:\s*"([a-z0-9-]{2,13})"/g
 
 /** Kinds for whose values a schema in the body asks for a format, which a pseudonym must then have. */
-export function askedFormats(body: string): ReadonlySet<string> {
+export function requestedFormats(body: string): ReadonlySet<string> {
   const asked = new Set<string>()
   if (!body.includes('"format"')) return asked
   for (const [, format = ''] of body.matchAll(formatMember)) {

@@ -72,13 +72,17 @@ export class SmoothRotation {
 
   #copyOf(candidates: readonly TargetSignals[]): Round {
     const accounts = candidates.map(({ target }) => ({ credit: this.#accounts.get(target)?.credit ?? 0 }))
-    return { candidates, accounts, ...sharesOf(candidates.map((each) => this.#rules.weightOf(each))) }
+    return {
+      candidates,
+      accounts,
+      ...sharesOf(candidates.map((candidate) => this.#rules.weightOf(candidate))),
+    }
   }
 
   /** Forgets all targets but these. */
   retain(targets: readonly Target[]): void {
-    const kept = new Set(targets)
-    for (const target of this.#accounts.keys()) if (!kept.has(target)) this.#accounts.delete(target)
+    const current = new Set(targets)
+    for (const target of this.#accounts.keys()) if (!current.has(target)) this.#accounts.delete(target)
     this.#last = undefined
   }
 
@@ -87,14 +91,18 @@ export class SmoothRotation {
     if (isSame && this.#last && !this.#rules.weightsChange) return this.#last
     const accounts =
       isSame && this.#last ? this.#last.accounts : candidates.map(({ target }) => this.#accountOf(target))
-    this.#last = { candidates, accounts, ...sharesOf(candidates.map((each) => this.#rules.weightOf(each))) }
+    this.#last = {
+      candidates,
+      accounts,
+      ...sharesOf(candidates.map((candidate) => this.#rules.weightOf(candidate))),
+    }
     return this.#last
   }
 
   /** Advances to a random position in the cycle, as if that many requests had ended. */
   #skipAhead(round: Round): void {
     const count = round.candidates.length
-    const weights = round.candidates.map((each) => this.#rules.weightOf(each))
+    const weights = round.candidates.map((candidate) => this.#rules.weightOf(candidate))
     const limit = Math.min(maxSkippedPicks, Math.floor(maxSkippedUpdates / count), cycleOf(weights))
     const skipped = Math.floor(this.#rules.random() * limit)
     for (let picks = 0; picks < skipped; picks++) pick(round)
@@ -159,6 +167,6 @@ function commonDivisor(a: number, b: number): number {
 
 function sumOf(numbers: readonly number[]): number {
   let sum = 0
-  for (const each of numbers) sum += each
+  for (const number of numbers) sum += number
   return sum
 }

@@ -193,7 +193,7 @@ export class JudgedStream implements ClientStream {
 
   #block(by: string): void {
     const { reasonOf, blocked } = this.#options
-    const { text, last } = this.#stream.filtered(reasonOf(by))
+    const { text, last } = this.#stream.endFiltered(reasonOf(by))
     this.#close()
     // The record must be complete before the response closes.
     const isCut = this.#stop?.() === true

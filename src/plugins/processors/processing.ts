@@ -8,7 +8,7 @@ import { chatShape } from '../../processors/contents/chat-shape.ts'
 import type { ContentText } from '../../processors/contents/content-text.ts'
 import { masked } from '../../processors/masking/masking.ts'
 import { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
-import { askedFormats } from '../../processors/structured.ts'
+import { requestedFormats } from '../../processors/structured.ts'
 import type { Processed } from '../../relay/processed.ts'
 import { type ClientRequest, exactBody } from '../../relay/request/client-request.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
@@ -212,7 +212,7 @@ export class Processing extends ResponseProcessing {
     signal: AbortSignal,
   ): Promise<{ texts: string[]; values: number; isFlagged?: boolean }> {
     if (processor.type === 'masking') {
-      const asked = askedFormats(bytes.toString())
+      const asked = requestedFormats(bytes.toString())
       this.pseudonyms ??= new Pseudonyms(this.#context.key.bytes, (kind) =>
         asked.has(kind) ? 'shaped' : processor.styleOf(kind),
       )

@@ -5,7 +5,7 @@ import { movedBetween } from '../../processors/answers/citations.ts'
 import type { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { type Restored, type RestoringOptions, restoredBody } from '../../processors/answers/restoring.ts'
 import { chatChoices } from '../../processors/contents/chat-shape.ts'
-import type { KeptText } from '../../processors/contents/kept-texts.ts'
+import type { UnchangedText } from '../../processors/contents/unchanged-texts.ts'
 import type { MaskingKey } from '../../processors/masking/key.ts'
 import type { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
 import { Dictionary } from '../../processors/masking/restorer.ts'
@@ -25,7 +25,7 @@ export interface ProcessingContext extends RunContext {
   readonly model: string
   readonly client: string | undefined
   /** Headers of the client that its upstream gets. */
-  readonly headers: readonly KeptText[]
+  readonly headers: readonly UnchangedText[]
 }
 
 /** Before or after values are restored in a response. */

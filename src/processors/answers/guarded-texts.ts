@@ -44,11 +44,11 @@ export class GuardedTexts {
   }
 
   /** Ends the texts of these groups, except those of `own`. */
-  endGroups(groups: Iterable<string>, own: ReadonlySet<string>): void {
+  endGroups(groups: Iterable<string>, except: ReadonlySet<string>): void {
     for (const group of groups) {
       const members = this.#groups.get(group)
       for (const [channel, text] of members ?? []) {
-        if (own.has(channel)) continue
+        if (except.has(channel)) continue
         members?.delete(channel)
         this.#end(channel, text)
       }

@@ -19,15 +19,15 @@ export function* findEmails(text: string): Generator<Match> {
     const domain = local === '' ? undefined : domainBehind.exec(text.slice(behind, behind + 255))?.[0]
     if (domain === undefined) continue
     // Leading quotes, brackets and slashes are valid in an address but almost never part of it; an apostrophe within a name is.
-    const own = local.startsWith('"')
+    const localPart = local.startsWith('"')
       ? local
       : local
           .replace(/^[.!#$%&'*/=?^`{|}~]+/, '')
           .replace(/^.*(?:mailto:|[="/|]|(?<!\p{L})'|'(?!\p{L}))/iu, '')
-    if (own === '' || own.endsWith('.')) continue
-    const start = at - own.length
+    if (localPart === '' || localPart.endsWith('.')) continue
+    const start = at - localPart.length
     const end = behind + domain.length
-    yield { start, end, kind: 'EMAIL', normal: `${own}@${domain}`.toLowerCase() }
+    yield { start, end, kind: 'EMAIL', normal: `${localPart}@${domain}`.toLowerCase() }
   }
 }
 
@@ -45,13 +45,13 @@ const ipv4 = new RegExp(
 const versionWords =
   /(?<![\p{L}\p{N}])(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/iu
 /** Loopback addresses and network masks. */
-const ownAddress = /^(?:127\.|0\.0\.0\.0$|255\.)/
+const localAddress = /^(?:127\.|0\.0\.0\.0$|255\.)/
 const ipv6 =
   /(?<![\p{L}\p{N}_:.])(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{1,4}|(?:\d{1,3}\.){3}\d{1,3}|(?=[^\p{L}\p{N}:]|$))(?![\p{L}\p{N}_:])/gu
 
 export function* findIpAddresses(text: string): Generator<Match> {
   for (const { 0: found, index } of text.matchAll(ipv4)) {
-    if (!isIPv4(found) || ownAddress.test(found) || isNear(text, index, versionWords, 16)) continue
+    if (!isIPv4(found) || localAddress.test(found) || isNear(text, index, versionWords, 16)) continue
     yield { start: index, end: index + found.length, kind: 'IP', normal: found }
   }
   for (const { 0: found, index } of text.matchAll(ipv6)) {

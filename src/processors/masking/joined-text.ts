@@ -69,8 +69,8 @@ export class JoinedText {
       return offset + (moves[next - 1]?.by ?? 0)
     }
     this.#ends = this.#ends.map(moved)
-    const kept = this.#spans.map(({ start, end }) => ({ start: moved(start), end: moved(end) }))
-    this.#spans = [...kept, ...put].sort((a, b) => a.start - b.start)
+    const shifted = this.#spans.map(({ start, end }) => ({ start: moved(start), end: moved(end) }))
+    this.#spans = [...shifted, ...put].sort((a, b) => a.start - b.start)
     this.text = out
   }
 }

@@ -1,10 +1,10 @@
 import type { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 import { type BuiltInKind, builtInKinds, literalKind } from '../../sdk/masked-kinds.ts'
+import { expressionFinder, wordFinder } from './configured-finders.ts'
 import { findPrivateKeys } from './find-secrets.ts'
 import { builtInFinders, certainKinds, mayHoldBuiltIn, mayHoldCertain } from './kinds.ts'
 import { type Finder, type Match, withoutOverlaps } from './match.ts'
 import { normalText } from './normal.ts'
-import { expressionFinder, wordFinder } from './own-kinds.ts'
 import { lookAlikes } from './pseudonyms.ts'
 import { wordStartAt } from './word-start.ts'
 
@@ -27,19 +27,19 @@ const overlap = 512
 export class MaskingRules {
   readonly #builtIn: readonly Finder[]
   readonly #certain: readonly Finder[]
-  readonly #own: readonly Finder[]
+  readonly #configured: readonly Finder[]
   readonly #findsSecrets: boolean
 
   constructor({ off, words, expressions, phoneCountries }: MaskingChoice) {
     const finders = builtInFinders({ phoneCountries })
     const on = builtInKinds.filter((kind) => !off.includes(kind))
-    const inOrder = Object.entries(finders).flatMap(([kind, find]) =>
+    const enabled = Object.entries(finders).flatMap(([kind, find]) =>
       on.some((each) => each === kind) ? [find] : [],
     )
-    this.#builtIn = inOrder
+    this.#builtIn = enabled
     this.#findsSecrets = on.includes('SECRET')
     this.#certain = on.filter((kind) => certainKinds.has(kind)).map((kind) => finders[kind])
-    this.#own = [
+    this.#configured = [
       ...Object.entries(words).map(([kind, list]) => wordFinder(kind, list)),
       ...Object.entries(expressions).flatMap(([kind, list]) =>
         list.map((expression) => expressionFinder(kind, expression)),
@@ -56,9 +56,9 @@ export class MaskingRules {
     budget: EventLoopBudget,
     { literals, pieces = [] }: { literals: boolean; pieces?: readonly string[] },
   ): Promise<Match[]> {
-    const placed = await this.#found(written, budget)
+    const placed = await this.#matchesIn(written, budget)
     for (const { text, offset, least, most } of endsOf(pieces))
-      for (const { start, end, ...match } of await this.#found(text, budget))
+      for (const { start, end, ...match } of await this.#matchesIn(text, budget))
         if (start >= least && end <= most) placed.push({ ...match, start: offset + start, end: offset + end })
     if (literals)
       for (const { start, end } of lookAlikes(written))
@@ -66,14 +66,14 @@ export class MaskingRules {
     return fromWordStarts(written, withoutOverlaps(placed))
   }
 
-  async #found(written: string, budget: EventLoopBudget): Promise<Match[]> {
+  async #matchesIn(written: string, budget: EventLoopBudget): Promise<Match[]> {
     const matches: Match[] = []
     for (let from = 0; from < written.length; from += sliceLength) {
       const first = characterStart(written, from - overlap)
       const { text, startOf, endOf } = normalText(
         written.slice(first, tokenEnd(written, from + sliceLength + overlap)),
       )
-      const finders = mayHoldBuiltIn.test(text) ? [...this.#own, ...this.#builtIn] : this.#own
+      const finders = mayHoldBuiltIn.test(text) ? [...this.#configured, ...this.#builtIn] : this.#configured
       for (const find of finders)
         for (const match of find(text)) {
           const [start, end] = [first + startOf(match.start), first + endOf(match.end)]

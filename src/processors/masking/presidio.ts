@@ -72,13 +72,13 @@ function readFindings(answer: unknown, text: string): Match[] {
 }
 
 function kindOf(type: string): string {
-  const own =
+  const sanitized =
     kinds[type] ??
     type
       .replaceAll(/[^A-Za-z]/g, '')
       .toUpperCase()
       .slice(0, 7)
-  return own.length < 2 ? 'ENTITY' : own
+  return sanitized.length < 2 ? 'ENTITY' : sanitized
 }
 
 /** Converts an offset in code points to UTF-16 units. */
