@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import OpenAI, { BadRequestError, InternalServerError, NotFoundError } from 'openai'
+import OpenAI, { BadRequestError, InternalServerError, NotFoundError, RateLimitError } from 'openai'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -177,6 +177,61 @@ test('an error of the server reaches the client in its own terms', async (t) => 
     const { id } = await responses.create(background)
     await assert.rejects(responses.retrieve(id), kind, `${status}`)
   }
+})
+
+/** A server that creates responses, and does this with each request about one. */
+const serverThatAnswers =
+  (...behaviours: Behaviour[]): Script =>
+  ({ url }) =>
+    url === '/v1/responses'
+      ? { kind: 'reply', body: responseOf('resp_1', 'queued') }
+      : (behaviours.shift() ?? { kind: 'reply', body: responseOf('resp_1', 'completed') })
+
+test('a request on a connection that the server has closed is sent again', async (t) => {
+  const { clientOf, requests } = await setUp(t, native, serverThatAnswers({ kind: 'reset' }))
+  const { responses } = clientOf('alice')
+  const { id } = await responses.create(background)
+  assert.equal((await responses.retrieve(id)).status, 'completed')
+  assert.deepEqual(requests().slice(1), ['GET /v1/responses/resp_1', 'GET /v1/responses/resp_1'])
+})
+
+test('what is not a response, or an error with status 200, is an error', async (t) => {
+  const failed = {
+    ...responseOf('resp_1', 'failed'),
+    error: { code: 'server_error', message: 'Out of memory' },
+  }
+  const bodies = ['<html>Log in</html>', '', '[]', { error: { message: 'Broken' } }]
+  const { clientOf } = await setUp(
+    t,
+    native,
+    serverThatAnswers(
+      ...bodies.map((body): Behaviour => ({ kind: 'reply', body })),
+      { kind: 'reply', body: { error: { message: 'No such response', code: 404 } } },
+      { kind: 'reply', body: failed },
+      { kind: 'reply', body: { error: { message: 'Broken' } } },
+      { kind: 'reply', status: 204, body: '' },
+    ),
+  )
+  const { responses } = clientOf('alice')
+  const { id } = await responses.create(background)
+  for (const body of bodies) await assert.rejects(responses.retrieve(id), InternalServerError, `${body}`)
+  await assert.rejects(responses.retrieve(id), NotFoundError)
+  assert.equal((await responses.retrieve(id)).error?.code, 'server_error')
+  await assert.rejects(responses.delete(id), InternalServerError)
+  await responses.delete(id)
+  await assert.rejects(responses.retrieve(id), NotFoundError)
+})
+
+test('a server that asks to wait does so through the router', async (t) => {
+  const limited: Behaviour = { kind: 'reply', status: 429, headers: { 'retry-after': '7' }, body: {} }
+  const { clientOf } = await setUp(t, native, serverThatAnswers(limited))
+  const { responses } = clientOf('alice')
+  const { id } = await responses.create(background)
+  await assert.rejects(responses.retrieve(id), (error: unknown) => {
+    assert.ok(error instanceof RateLimitError)
+    assert.equal(error.headers.get('retry-after'), '7')
+    return true
+  })
 })
 
 test('the input items of a response that the router has stored are listed page by page', async (t) => {

@@ -9,7 +9,6 @@ import {
   ResponseSchema,
 } from '../../dialects/responses/response/schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
-import { isObject } from '../../lib/json/read.ts'
 import { renameModel } from '../../relay/answer/whole-answer.ts'
 import { requestHeldResponse, responseNotFound } from '../../relay/run/held-response.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -136,9 +135,9 @@ export async function forwardToHolder(
   const method = methodOf(request)
   const suffix = action + queryOf(request)
   const services = app.gateway.services(request)
-  const text = await requestHeldResponse(id, { method, suffix }, target, services)
+  const { text, parsed } = await requestHeldResponse(id, { method, suffix }, target, services)
   if (method === 'DELETE') await app.rights.responses(request).remove(id)
-  const bytes = renameModel(Buffer.from(text), holder.askedModel, { parsed: parsed(text) })
+  const bytes = renameModel(Buffer.from(text), holder.askedModel, { parsed })
   return reply.type('application/json').send(bytes)
 }
 
@@ -152,13 +151,4 @@ function queryOf({ raw }: FastifyRequest): string {
   const { searchParams } = new URL(raw.url ?? '/', 'http://localhost')
   const forwarded = [...searchParams].filter(([name]) => forwardedParameters.has(name))
   return forwarded.length === 0 ? '' : `?${new URLSearchParams(forwarded)}`
-}
-
-function parsed(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }
