@@ -102,6 +102,16 @@ test('the response of one client cannot be read or cancelled by another', async 
   assert.equal(requests().length, 1)
 })
 
+test('what the router remembers of a response is not a response itself, which earlier versions would continue', async (t) => {
+  const { clientOf, requests, router } = await setUp(t, native, backgroundServer())
+  const { responses } = clientOf('alice')
+  const { id } = await responses.create(background)
+  assert.equal(await router.app.responses.find(`alice/${id}`), undefined)
+  await assert.rejects(responses.retrieve(`held:${id}`), NotFoundError)
+  await responses.create({ model: 'm', input: 'And?', previous_response_id: `held:${id}` })
+  assert.deepEqual(requests(), ['POST /v1/responses', 'POST /v1/responses'])
+})
+
 test('each response is requested from the server that created it', async (t) => {
   const { clientOf, requests } = await setUp(
     t,

@@ -6,18 +6,18 @@ import fp from 'fastify-plugin'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import type { StoredItems } from '../../dialects/responses/request/input-read.ts'
 import { ResponsesBody, ResponsesEnvelope } from '../../dialects/responses/request/schema.ts'
-import { type LoadedItems, loadStoredItems } from '../../dialects/responses/request/stored-items.ts'
+import { loadStoredItems } from '../../dialects/responses/request/stored-items.ts'
 import { responseId } from '../../dialects/responses/response/object.ts'
 import { ResponseSchema } from '../../dialects/responses/response/schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
-import type { JsonObject } from '../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { isUnsupportedOperation, targetsWith } from '../../relay/request/operation-targets.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { asRouterError, badRequest, type RouterError } from '../../sdk/errors.ts'
 import type { Model } from '../../sdk/target.ts'
-import { holderOf, type ResponseHolder } from './response-holder.ts'
+import { findHolder, holderOf, type ResponseHolder, type Responses } from './response-holder.ts'
 import { isStoredHere, ResponseStoring, withRequestState } from './response-state.ts'
 
 const dialect = 'responses'
@@ -28,9 +28,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: ['/v1/responses', '/responses'],
     prefixed: ['/responses', '/v1/responses'],
   })
-  const lookups = new WeakMap<FastifyRequest, Promise<LoadedItems<ResponseHolder>>>()
-  const rememberedFor = (request: FastifyRequest): Promise<LoadedItems<ResponseHolder>> =>
-    lookups.get(request) ?? loadStoredItems(request.body, app.rights.responses(request))
+  const lookups = new WeakMap<FastifyRequest, Promise<RememberedItems>>()
+  const rememberedFor = (request: FastifyRequest): Promise<RememberedItems> =>
+    lookups.get(request) ?? loadRemembered(request.body, app.rights.responses(request))
   /** Starts looking up the previous response while limits are checked, because both may wait for Redis. */
   const preValidation = (request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction): void => {
     const lookup = rememberedFor(request)
@@ -152,6 +152,19 @@ const countDocs: EndpointDocs = {
     json('The count.', Type.Object({ object: Type.String(), input_tokens: Type.Integer({ minimum: 0 }) })),
   ],
   example: { model: 'demo', input: 'Hello' },
+}
+
+interface RememberedItems extends StoredItems {
+  /** The server that stores the previous response; undefined if the router does, or if it is unknown. */
+  heldBy: ResponseHolder | undefined
+}
+
+/** `body` need not be validated. */
+async function loadRemembered(body: unknown, responses: Responses): Promise<RememberedItems> {
+  const items = await loadStoredItems(body, responses)
+  const previous = isObject(body) && items.history === undefined ? body.previous_response_id : undefined
+  const heldBy = typeof previous === 'string' ? await findHolder(responses, previous) : undefined
+  return { ...items, heldBy }
 }
 
 /** Translates the prompt to the form used to estimate tokens. Throws `bad_request` if the request is invalid. */

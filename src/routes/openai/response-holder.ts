@@ -8,11 +8,31 @@ export type ResponseHolder = NonNullable<StoredResponse['heldBy']>
 /** An id that is safe in a path, as all servers create them. */
 const idForm = /^[\w-]{1,256}$/
 
-/** What the router remembers of a response that a server stores; undefined if the server did not report a usable id. */
-export function holderRecord(request: FastifyRequest, askedModel: string): StoredResponse | undefined {
+/**
+ * The key of a record about a response that a server stores. Not the id itself: routers of version 1.0 on the same Redis would
+ * take the record for an empty response, and continue the conversation without its history.
+ */
+const recordKey = (id: string): string => `held:${id}`
+
+/** The server that stores a response; undefined if the router does not remember one. */
+export async function findHolder(responses: Responses, id: string): Promise<ResponseHolder | undefined> {
+  return (await responses.find(recordKey(id)))?.heldBy
+}
+
+/** Remembers the server that stores the response, if it reported a usable id. */
+export async function putHolder(
+  responses: Pick<Responses, 'put'>,
+  request: FastifyRequest,
+  askedModel: string,
+): Promise<void> {
   const { answeringModel, model = askedModel, target, answerId } = request.exchange
-  if (target === undefined || answerId === undefined || !idForm.test(answerId)) return undefined
-  return { response: {}, input: [], heldBy: { model: answeringModel ?? model, target, askedModel } }
+  if (target === undefined || answerId === undefined || !idForm.test(answerId)) return
+  const heldBy = { model: answeringModel ?? model, target, askedModel }
+  await responses.put(recordKey(answerId), { response: {}, input: [], heldBy })
+}
+
+export async function removeHolder(responses: Responses, id: string): Promise<void> {
+  await responses.remove(recordKey(id))
 }
 
 /** The target that stores a response, if it still exists and the client may use its model. */

@@ -6,7 +6,7 @@ import { writeResponse } from '../../dialects/responses/response/write.ts'
 import { createWriter } from '../../dialects/responses/stream/write.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
-import { holderRecord, type Responses, type StoredResponse } from './response-holder.ts'
+import { putHolder, type Responses } from './response-holder.ts'
 
 /** Whether a request depends on responses that this router has stored. */
 export function isStoredHere({ history, referenced }: StoredItems): boolean {
@@ -100,22 +100,21 @@ export class ResponseStoring {
 
   /** At the end of the response: remembers the server that stores it, if the router does not. */
   rememberHolder(askedModel: string): void {
-    const { request } = this.#options
+    const { request, store } = this.#options
     if (this.#response || this.#stored || request.processing) return
-    const record = holderRecord(request, askedModel)
-    if (record) this.#stored = this.#put(String(request.exchange.answerId), record)
+    this.#stored = this.#logFailure(putHolder(store, request, askedModel))
   }
 
   async #store(response: JsonObject): Promise<void> {
-    const { body, remembered } = this.#options
+    const { body, remembered, store } = this.#options
     const input = inputItems(body.input, remembered).map(({ item }) => item)
-    await this.#put(String(response.id), { response, input })
+    await this.#logFailure(store.put(String(response.id), { response, input }))
   }
 
-  async #put(id: string, stored: StoredResponse): Promise<void> {
-    const { request, store } = this.#options
+  async #logFailure(storing: Promise<void>): Promise<void> {
+    const { request } = this.#options
     try {
-      await store.put(id, stored)
+      await storing
     } catch (error) {
       const name = error instanceof Error ? error.name : typeof error
       request.log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')

@@ -13,7 +13,13 @@ import { renameModel } from '../../relay/answer/whole-answer.ts'
 import { requestHeldResponse, responseNotFound } from '../../relay/run/held-response.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import { holderOf, type ResponseHolder, type StoredResponse } from './response-holder.ts'
+import {
+  findHolder,
+  holderOf,
+  type ResponseHolder,
+  removeHolder,
+  type StoredResponse,
+} from './response-holder.ts'
 
 const dialect = 'responses'
 
@@ -25,9 +31,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   })
   for (const path of paths) {
     const findStored = async (request: ById): Promise<StoredResponse> => {
-      const stored = await app.rights.responses(request).find(request.params.id)
-      if (!stored) throw responseNotFound(request.params.id)
-      return stored
+      const { id } = request.params
+      const responses = app.rights.responses(request)
+      const stored = await responses.find(id)
+      if (stored && !stored.heldBy) return stored
+      const heldBy = await findHolder(responses, id)
+      if (!heldBy) throw responseNotFound(id)
+      return { response: {}, input: [], heldBy }
     }
 
     app.get<{ Params: { id: string }; Querystring: { stream?: string } }>(
@@ -136,7 +146,7 @@ export async function forwardToHolder(
   const suffix = action + queryOf(request)
   const services = app.gateway.services(request)
   const { text, parsed } = await requestHeldResponse(id, { method, suffix }, target, services)
-  if (method === 'DELETE') await app.rights.responses(request).remove(id)
+  if (method === 'DELETE') await removeHolder(app.rights.responses(request), id)
   const bytes = renameModel(Buffer.from(text), holder.askedModel, { parsed })
   return reply.type('application/json').send(bytes)
 }

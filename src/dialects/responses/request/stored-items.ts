@@ -8,30 +8,21 @@ interface StoredResponse {
   input: JsonObject[]
 }
 
-interface ResponseFinder<Holder> {
+interface ResponseFinder {
   /** `heldBy`: set if a server stores the response, and its items are therefore unknown. */
-  find(id: string): Promise<(StoredResponse & { heldBy?: Holder }) | undefined>
-}
-
-export interface LoadedItems<Holder> extends StoredItems {
-  /** The server that stores the previous response; undefined if the router does, or if it is unknown. */
-  heldBy: Holder | undefined
+  find(id: string): Promise<(StoredResponse & { heldBy?: object }) | undefined>
 }
 
 /** Loads the stored responses that a request continues or refers to. `body` need not be validated. */
-export async function loadStoredItems<Holder>(
-  body: unknown,
-  store: ResponseFinder<Holder>,
-): Promise<LoadedItems<Holder>> {
-  if (!isObject(body)) return { history: undefined, referenced: new Map(), heldBy: undefined }
+export async function loadStoredItems(body: unknown, store: ResponseFinder): Promise<StoredItems> {
+  if (!isObject(body)) return { history: undefined, referenced: new Map() }
   const { previous_response_id: previous, input } = body
   const [referenced, stored] = await Promise.all([
     loadReferencedItems(input, store),
     typeof previous === 'string' ? store.find(previous) : undefined,
   ])
-  const heldBy = stored?.heldBy
-  const history = stored && heldBy === undefined ? [...stored.input, ...outputOf(stored)] : undefined
-  return { history, referenced, heldBy }
+  const history = stored && !stored.heldBy ? [...stored.input, ...outputOf(stored)] : undefined
+  return { history, referenced }
 }
 
 /** A body of 32 MiB can refer to 500,000 responses, and other requests use the same store. */
@@ -40,7 +31,7 @@ const maxFindsAtOnce = 64
 /** Some clients send items of earlier responses by id only. The id of an item contains that of its response. */
 async function loadReferencedItems(
   input: unknown,
-  store: ResponseFinder<unknown>,
+  store: ResponseFinder,
 ): Promise<StoredItems['referenced']> {
   const references = objectsIn(input).map(referenceOf)
   const ids = [...new Set(references.map((id) => id && responseIdOfItem(id)))].filter(
