@@ -26,7 +26,8 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   reportNestedMembers(body, (field) => dropped.add(field, notTranslated))
   const extras = unknownMembers(body, OpenaiChatBody.properties)
   const asked = readResponseFormat(body.response_format) ?? readOllamaFormat(body.format)
-  const { format, others } = asked ? { format: asked, others: extras } : readJsonConstraint(extras)
+  const isFree = asked === undefined || asked.type === 'text'
+  const { format = asked, others } = isFree ? readJsonConstraint(extras) : { others: extras }
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
