@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { isObject } from '../../src/lib/json/read.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { openRequest, post } from '../helpers/http.ts'
 import { startRouter } from '../helpers/router.ts'
 import { type RecordedRequest, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -64,7 +65,7 @@ test('embeddings requested concurrently are created once, even if the first clie
   const first = await openRequest(router.url, '/v1/embeddings', { model: 'm', input: 'x' })
   await upstream.requestReceived(0)
   const second = ask({ input: 'x' }, 'hit')
-  while (router.app.exchanges.running < 2) await turn()
+  await eventually(() => router.app.exchanges.running === 2)
   for (let turns = 0; turns < 20; turns++) await turn()
   const left = router.requestLogged('open')
   first.destroy()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
@@ -74,12 +75,10 @@ test('a router with response guardrails does not use responses of a router witho
 
 /** Waits until the response is stored, which happens after it has been sent. */
 async function kept(count: number): Promise<string[]> {
-  const signal = AbortSignal.timeout(5_000)
-  for (;;) {
+  return await eventually(async () => {
     const found = await names()
-    if (found.length === count) return found
-    signal.throwIfAborted()
-  }
+    return found.length === count && found
+  })
 }
 
 test('Redis never sees responses, requests or names, and no stored response can be changed or moved', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { eventually, models, openTeam, sqliteUrl, type TeamRouter } from '../teams/team-router.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { models, openTeam, sqliteUrl, type TeamRouter } from '../teams/team-router.ts'
 
 const cached = (rule: object): object => ({ ...models, processors: [{ type: 'cache', ...rule }] })
 

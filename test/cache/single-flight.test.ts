@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { afterEach, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { eventually } from '../helpers/eventually.ts'
 import { openRequest, post } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type Behaviour, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -22,7 +23,7 @@ async function setup(script: (index: number) => Behaviour | Promise<Behaviour>, 
 
 /** Waits until this many requests are running. */
 async function running(router: TestRouter, count: number): Promise<void> {
-  while (router.app.exchanges.running < count) await turn()
+  await eventually(() => router.app.exchanges.running >= count)
   for (let turns = 0; turns < 20; turns++) await turn()
 }
 

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { eventually } from '../helpers/eventually.ts'
 import type { RouterProcess } from '../helpers/router-process.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { answer, connectTo, converse, type Send } from './conversation.ts'
@@ -114,7 +115,7 @@ function killTests(cluster: Parameters<Topic['tests']>[0]): void {
       const pids = await runningWorkers(cluster.router)
       const asked = counts.answered
       pauseMs = 10
-      while (counts.answered < asked + 100) await pause(20)
+      await eventually(() => counts.answered >= asked + 100)
       const victim = pids.find((pid) => first.includes(pid)) ?? assert.fail('all are dead')
       process.kill(victim, 'SIGKILL')
       killed.push(victim)
@@ -189,7 +190,7 @@ function killTests(cluster: Parameters<Topic['tests']>[0]): void {
       process.kill(frozen.pid, 'SIGCONT')
     }
     let closes = 0
-    for (;;) {
+    await eventually(async () => {
       const by: number[] = []
       // Sequentially: of simultaneous connections, the worker that is awake accepts all.
       for (const agent of clients) {
@@ -200,9 +201,8 @@ function killTests(cluster: Parameters<Topic['tests']>[0]): void {
         by.push(JSON.parse((await send(agent, 'GET', '/api/status')).text).worker)
       }
       const most = Math.max(...[own, frozen.worker].map((one) => by.filter((each) => each === one).length))
-      if (closes > 0 && most <= 18) break
-      await pause(20)
-    }
+      return closes > 0 && most <= 18
+    })
   })
 
   test('stored responses are available to all workers, even when the worker that created them has died', async () => {

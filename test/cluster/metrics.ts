@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
+import { eventually } from '../helpers/eventually.ts'
 import { freePort } from '../helpers/http.ts'
 import { type Series, scrape } from '../helpers/metrics.ts'
 import { endOf, everything, runningWorkers, type Topic } from './workers.ts'
@@ -51,13 +51,10 @@ function metricsTests(cluster: Parameters<Topic['tests']>[0], scraped: () => Pro
 
   /** The metrics once they include what was sent: a request is counted when its connection has closed. */
   async function counted(expected: number): Promise<Series> {
-    const signal = AbortSignal.timeout(30_000)
-    for (;;) {
+    return await eventually(async () => {
       const series = await scraped()
-      if (chats(series) >= expected) return series
-      signal.throwIfAborted()
-      await pause(20)
-    }
+      return chats(series) >= expected && series
+    })
   }
 
   test('any worker returns the metrics of all workers, including those that have ended', async (t) => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { after, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import type { Status } from '../../src/sdk/console/status.ts'
 import { type CountingUpstream, startCounting } from '../helpers/counting-upstream.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { everything, keyOf, runningWorkers, type Topic } from './workers.ts'
 
@@ -86,18 +86,13 @@ function slotTests(
 
   /** The status once this many requests wait for the model. `count`: called anew each time. */
   async function untilWaiting(model: Model, count: () => number): Promise<Status> {
-    const signal = AbortSignal.timeout(45_000)
-    let waiting: number | undefined
-    while (!signal.aborted) {
+    return await eventually(async () => {
       // A connection to a worker that dies fails.
-      const now = await fetch(`${cluster.router.url}/api/status`, { headers: everything })
+      const status = await fetch(`${cluster.router.url}/api/status`, { headers: everything })
         .then((response) => response.json() as Promise<Status>)
         .catch(() => undefined)
-      if (now) ({ waiting } = inStatus(now, model))
-      if (now && waiting === count()) return now
-      await setTimeout(20)
-    }
-    return assert.fail(`${waiting} requests wait, not ${count()}`)
+      return status !== undefined && inStatus(status, model).waiting === count() && status
+    })
   }
 
   test(`the slots of a cluster, kept ${kept}, are shared by the workers, even when one of them dies`, async () => {
@@ -106,7 +101,7 @@ function slotTests(
     const untilSeveralWait = (count: number) => untilWaiting('several', () => count)
     const asked = Array.from({ length: 20 }, () => ask('several'))
     await untilSeveralWait(20 - slotsCount)
-    await until(() => server.running === slotsCount)
+    await eventually(() => server.running === slotsCount)
     const abandoned = ask('several')
     await untilSeveralWait(21 - slotsCount)
     abandoned.leave()
@@ -158,12 +153,4 @@ function slotTests(
 
 function inStatus({ models }: Status, model: Model): Status['models'][number] {
   return models.find(({ name }) => name === model) ?? assert.fail(`no model ${model}`)
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  const signal = AbortSignal.timeout(45_000)
-  while (!isSo()) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
-  }
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Status, StatusSchema } from '../../src/sdk/console/status.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { closedPort } from '../helpers/http.ts'
 import {
   openaiChunk,
@@ -53,13 +53,10 @@ function statusTests(cluster: Parameters<Topic['tests']>[0], finish: () => void)
 
   /** The status from any worker, once it satisfies the condition. */
   async function statusThat(isSo: (status: Status) => boolean, by = new Agent()): Promise<Status> {
-    const signal = AbortSignal.timeout(20_000)
-    for (;;) {
+    return await eventually(async () => {
       const status = await statusBy(by).catch(() => undefined) // the connection was to a worker that had just died
-      if (status && isSo(status)) return status
-      assert.ok(!signal.aborted, JSON.stringify(status))
-      await pause(20)
-    }
+      return status !== undefined && isSo(status) && status
+    })
   }
 
   /** An agent for each of the two workers. */

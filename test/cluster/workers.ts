@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Status } from '../../src/sdk/console/status.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import type { RouterProcess } from '../helpers/router-process.ts'
 import { connectTo, type Send } from './conversation.ts'
@@ -68,9 +68,8 @@ async function statusBy(send: Send): Promise<Status | undefined> {
 
 /** The status once it lists all processes, and no others. */
 export async function statusOfAll(send: Send): Promise<Status> {
-  for (;;) {
+  return await eventually(async () => {
     const status = await statusBy(send)
-    if (status?.workers.length === workersCount) return status
-    await pause(20)
-  }
+    return status?.workers.length === workersCount && status
+  })
 }

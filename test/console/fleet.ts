@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -109,16 +110,8 @@ export async function sickFleet(t: TestContext, env: Record<string, string> = {}
   })
   const ask: SickFleet['ask'] = async (model, stream) =>
     (await post(`${router.url}/v1/chat/completions`, chat(model, stream))).status
-  const { saturated } = servers
-  const taken = new Promise<void>((resolve) => {
-    const look = (): void => {
-      if (saturated?.requests.some(({ method }) => method === 'POST')) resolve()
-      else setTimeout(look, 10).unref()
-    }
-    look()
-  })
   sockets.push(await openRequest(router.url, '/v1/chat/completions', chat('saturated')))
-  await taken
+  await eventually(() => servers.saturated?.requests.some(({ method }) => method === 'POST'))
   sockets.push(await openRequest(router.url, '/v1/chat/completions', chat('saturated')))
   for (let count = 0; count < 12; count++) await Promise.all([ask('ejected'), ask('rejecting')])
   await ask('loading')

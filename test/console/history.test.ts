@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type History, HistorySchema } from '../../src/sdk/console/history.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -67,12 +68,11 @@ test('requests that wait for a slot are the queue in the history', async (t) => 
   const sockets = [await openRequest(router.url, '/v1/chat/completions', chat('one'))]
   await upstream.requestReceived(0)
   sockets.push(await openRequest(router.url, '/v1/chat/completions', chat('one')))
-  for (;;) {
-    const { totals, running } = await historyOf(router.url)
-    if (totals.queue_max === 0) continue
-    assert.deepEqual([totals.queue_max, Math.max(...running)], [1, 1])
-    break
-  }
+  const { totals, running } = await eventually(async () => {
+    const history = await historyOf(router.url)
+    return history.totals.queue_max !== 0 && history
+  })
+  assert.deepEqual([totals.queue_max, Math.max(...running)], [1, 1])
   for (const socket of sockets) socket.destroy()
 })
 

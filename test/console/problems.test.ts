@@ -7,6 +7,7 @@ import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Problem, ProblemsSchema, severities } from '../../src/sdk/console/problems.ts'
 import { expiredPair } from '../helpers/certificates/test-ca.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -28,16 +29,12 @@ async function problemsWith(
   cause: () => Promise<unknown> = async () => undefined,
 ): Promise<Map<string, Problem>> {
   const found = new Map<string, Problem>()
-  const signal = AbortSignal.timeout(60_000)
-  while (!signal.aborted) {
+  return await eventually(async () => {
     for (const problem of await problemsOf(url)) found.set(problem.id, problem)
     if (ids.every((id) => found.has(id))) return found
     await cause()
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  return assert.fail(
-    `no ${ids.filter((id) => !found.has(id)).join(', ')}, but ${[...found.keys()].join(', ')}`,
-  )
+    return undefined
+  })
 }
 
 test('each kind of problem has a text and an action, and the worst ones come first', async (t) => {

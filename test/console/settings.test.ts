@@ -9,6 +9,7 @@ import { type CatalogueModel, CatalogueSchema } from '../../src/sdk/console/cata
 import { type Effect, EffectSchema } from '../../src/sdk/console/effects.ts'
 import { type Routers, RoutersSchema } from '../../src/sdk/console/routers.ts'
 import { type Settings, SettingsSchema } from '../../src/sdk/console/settings.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -189,16 +190,12 @@ test('routers that share a Redis are listed on each other', async (t) => {
   const models = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
   const first = await start(t, models, env)
   const second = await start(t, models, env)
-  for (;;) {
-    const { this: own, others, shared } = await get<Routers>(first.url, '/routers', RoutersSchema)
-    assert.ok(shared && own.name.endsWith(new URL(first.url).port) && own.workers === 1)
-    if (others.length === 0) {
-      await new Promise((resolve) => setTimeout(resolve, 200))
-      continue
-    }
-    assert.ok(others[0]?.name.endsWith(new URL(second.url).port))
-    break
-  }
+  const listed = await eventually(async () => {
+    const seen = await get<Routers>(first.url, '/routers', RoutersSchema)
+    return seen.others.length > 0 && seen
+  })
+  assert.ok(listed.shared && listed.this.name.endsWith(new URL(first.url).port) && listed.this.workers === 1)
+  assert.ok(listed.others[0]?.name.endsWith(new URL(second.url).port))
   const alone = await start(t, models)
   const { others, shared } = await get<Routers>(alone.url, '/routers', RoutersSchema)
   assert.deepEqual([others, shared], [[], false])

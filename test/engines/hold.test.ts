@@ -6,7 +6,12 @@ import { closedPort, freePort, openRequest, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import {
+  openaiStream,
+  openaiText,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
 import { engineOf, statusWhen } from '../helpers/status-events.ts'
 
 const path = '/v1/chat/completions'
@@ -35,10 +40,17 @@ test("a request whose model's server is down waits for it, with keep-alives in i
   })
   assert.equal(streamed.status, 200) // headers are sent with the first keep-alive
   await statusWhen(router.url, ({ models }) => models[0]?.waiting === 2)
-  const server = await startUpstreamAt(t, port)
+  const server = await startUpstream(
+    ({ url, body }) => {
+      if (url !== path) return { kind: 'reply', body: '' } // a health check
+      return Object(body).stream === true ? openaiStream(['Hi']) : openaiText('Hi')
+    },
+    { port },
+  )
+  t.after(() => server.close())
   assert.equal((await whole).status, 200)
   assert.match(await streamed.text(), /^: [\s\S]*Hi[\s\S]*\[DONE\]/)
-  assert.ok(server.chats >= 2)
+  assert.ok(server.requests.filter(({ url }) => url === path).length >= 2)
 })
 
 test('a held request is rejected at the end of its wait, and immediately by default', async (t) => {
@@ -143,51 +155,3 @@ for (const [words, sleep, wake] of [
     assert.equal((await ask(router)).status, 503)
     assert.equal(wakeUps(upstream), 0)
   })
-
-/** A server that starts on a given port. */
-async function startUpstreamAt(t: TestContext, port: number): Promise<{ readonly chats: number }> {
-  let chats = 0
-  const { createServer } = await import('node:http')
-  const server = createServer((request, response) => {
-    if (request.url !== path) {
-      response.end('')
-      return
-    }
-    chats++
-    let body = ''
-    request.setEncoding('utf8').on('data', (piece: string) => {
-      body += piece
-    })
-    request.on('end', () => {
-      const message = { role: 'assistant', content: 'Hi' }
-      if (JSON.parse(body).stream !== true) {
-        response.setHeader('content-type', 'application/json')
-        response.end(
-          JSON.stringify({
-            id: 'x',
-            object: 'chat.completion',
-            created: 1,
-            model: 'm',
-            choices: [{ index: 0, message, finish_reason: 'stop' }],
-          }),
-        )
-        return
-      }
-      const chunk = (delta: object, finish_reason: string | null) =>
-        `data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason }] })}\n\n`
-      response.setHeader('content-type', 'text/event-stream')
-      response.end(`${chunk(message, null)}${chunk({}, 'stop')}data: [DONE]\n\n`)
-    })
-  })
-  server.listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return {
-    get chats() {
-      return chats
-    },
-  }
-}

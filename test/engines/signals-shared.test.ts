@@ -9,7 +9,8 @@ import { startRouterProcess } from '../helpers/router-process.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { engineOf, targetIn } from '../helpers/status-events.ts'
 
-const minPauseMs = 1_990
+/** Two seconds, less what a busy machine may delay the arrival of a poll. */
+const minPauseMs = 1_500
 
 interface Polled extends ScriptedUpstream {
   readonly polls: readonly number[]
@@ -111,5 +112,5 @@ test('without Redis the polling interval grows with the number of routers', asyn
   })
   t.after(() => router.close())
   await engine.polled(1)
-  assert.ok((pausesOf(engine)[0] ?? 0) >= 5_990, `${pausesOf(engine)}`)
+  assert.ok((pausesOf(engine)[0] ?? 0) >= 5_500, `${pausesOf(engine)}`)
 })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { eventually } from '../helpers/eventually.ts'
 import { chunk, head, type Step, startFaultUpstream, streamHead } from '../helpers/fault-upstream.ts'
 import { openRequest } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -225,7 +226,7 @@ describe('memory', { concurrency: false }, () => {
         socket.pause()
         opened.push(socket)
       }
-      while (upstream.busy < readers) await pause(20)
+      await eventually(() => upstream.busy === readers)
       await stillness(() => upstream.sentBytes)
       return opened
     })

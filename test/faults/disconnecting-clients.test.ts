@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { repeats } from '../helpers/repeats.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -106,9 +107,7 @@ test(`${clients} clients that disconnect at random moments leak nothing (seed ${
   const inFlight = (): number =>
     router.app.balancer.signals(model).reduce((sum, signals) => sum + signals.inFlight, 0)
   // Every request that reached the router ends in one log line; the last ones may not have been written yet.
-  while (inFlight() > 0 || openaiServer.openRequests > 0 || ollamaServer.openRequests > 0) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await eventually(() => inFlight() + openaiServer.openRequests + ollamaServer.openRequests === 0)
   const lines = router.logs.filter(({ msg }) => msg === 'request')
   const ids = new Set(lines.map((line) => line.request_id))
   assert.equal(ids.size, lines.length, 'one line each')

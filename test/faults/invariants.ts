@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { eventually } from '../helpers/eventually.ts'
 import type { FaultUpstream } from '../helpers/fault-upstream.ts'
 import type { TestRouter } from '../helpers/router.ts'
 
@@ -33,7 +34,7 @@ export async function assertNothingLeft(
     const known = new Set(lines)
     await router.logged((line) => isRequest(line) && !known.has(line))
   }
-  while (inFlight() > 0) await new Promise((resolve) => setImmediate(resolve))
+  await eventually(() => inFlight() === 0)
   const ids = requestLines().map((line) => line.request_id)
   assert.equal(ids.length, requests)
   assert.equal(new Set(ids).size, requests)

@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { RawClient } from '../helpers/raw-client.ts'
@@ -164,7 +165,7 @@ test('C5 silent connections do not slow down other clients, and are closed event
   while (sockets.length < count) {
     // More connections at a time than the listen backlog holds would be dropped.
     sockets.push(...(await silent(router.url, Math.min(250, count - sockets.length))))
-    while (filesOf(pid).open < open + sockets.length - 5) await new Promise(setImmediate)
+    await eventually(() => filesOf(pid).open >= open + sockets.length - 5)
   }
   const among = await p99(router.url, 200)
   // The reference asks for 10 ms; a shared machine alone can take that long.

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { eventually } from '../helpers/eventually.ts'
 import { openRequest } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -145,8 +146,8 @@ class Clients {
 
   /** Fulfilled when this many more requests have been answered. */
   async more(count: number): Promise<void> {
-    const until = this.answered + count
-    while (this.answered < until) await pause(5)
+    const wanted = this.answered + count
+    await eventually(() => this.answered >= wanted)
   }
 
   async stop(): Promise<void> {
@@ -176,7 +177,7 @@ test('a rolling restart of two routers at 200 requests a second fails no request
       member.router = await startOne(port)
       await router.stop()
       clients.isSlow = false
-      while (!member.ready) await pause(5)
+      await eventually(() => member.ready)
       await clients.more(100)
     }
   }

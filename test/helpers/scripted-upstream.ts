@@ -21,6 +21,8 @@ export interface ScriptedUpstream {
   requestClosed(index: number): Promise<void>
   /** Replaces the script for future requests; a list starts at its beginning. */
   rescript(script: Script): void
+  /** Accepts no more connections; open ones stay. */
+  refuseConnections(): void
   /** Ends every connection. Rejects if the script itself failed, so that no such error stays hidden. */
   close(): Promise<void>
 }
@@ -28,12 +30,14 @@ export interface ScriptedUpstream {
 export interface UpstreamOptions {
   /** TLS options such as key and certificate. */
   tls?: TlsOptions
+  /** A port known before, such as that of a server that has stopped; by default any free one. */
+  port?: number
 }
 
-/** A real HTTP server on a free port that sends scripted responses, valid or broken. */
+/** A real HTTP server that sends scripted responses, valid or broken. */
 export async function startUpstream(
   script: Script,
-  { tls }: UpstreamOptions = {},
+  { tls, port = 0 }: UpstreamOptions = {},
 ): Promise<ScriptedUpstream> {
   const requests: RecordedRequest[] = []
   const received = new Milestones<RecordedRequest>()
@@ -68,7 +72,7 @@ export async function startUpstream(
     await answer(await choose(record, index), response, record)
   }
 
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   return {
     url: `${tls ? 'https://localhost' : 'http://127.0.0.1'}:${portOf(server.address())}`,
@@ -81,8 +85,11 @@ export async function startUpstream(
     rescript(next) {
       choose = chooser(next, requests.length)
     },
+    refuseConnections() {
+      server.close()
+    },
     async close() {
-      const gone = once(server, 'close')
+      const gone = server.listening ? once(server, 'close') : undefined
       server.close()
       for (const socket of sockets) socket.destroy()
       await gone

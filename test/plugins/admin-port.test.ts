@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { type TestContext, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { eventually } from '../helpers/eventually.ts'
 import { freePort, openRequest, post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -96,7 +96,7 @@ test('the admin port stays available during shutdown until the last response has
   })
   await once(socket, 'data')
   const closed = router.app.close()
-  while (!router.app.drain.active) await setImmediate()
+  await eventually(() => router.app.drain.active)
   const ready = await fetch(`${admin}/readyz`)
   assert.equal(ready.status, 503)
   assert.deepEqual(await ready.json(), { status: 'not_ready', reasons: ['draining'] })

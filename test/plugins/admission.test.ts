@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -122,7 +123,7 @@ async function announceHalf(chunked: boolean): Promise<RawClient> {
     return client
   }
   client.send(`${chunkedHead}\r\n${chunk(body.slice(0, 300))}`)
-  while (router.app.admission.heldBytes === 0) await new Promise(setImmediate)
+  await eventually(() => router.app.admission.heldBytes > 0)
   return client
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { openRequest, post, type RawAnswer } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import type { TestRouter } from '../helpers/router.ts'
@@ -70,11 +71,7 @@ function waiting(router: TestRouter): number {
 
 /** Requests arrive over sockets: no event says that one is in the queue. */
 async function untilWaiting(router: TestRouter, count: number): Promise<void> {
-  const signal = AbortSignal.timeout(5_000)
-  while (waiting(router) !== count) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
+  await eventually(() => waiting(router) === count)
 }
 
 const statusOf = ({ status }: RawAnswer): number => status

@@ -1,23 +1,20 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
+import {
+  type Behaviour,
+  openaiStream,
+  openaiText,
+  type RecordedRequest,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 const chats = '/v1/chat/completions'
-
-const whole = {
-  id: 'x',
-  object: 'chat.completion',
-  created: 1,
-  model: 'm',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }],
-}
 
 /** A model server that can die, freeze and come back on the same port. */
 class ModelServer {
@@ -28,7 +25,7 @@ class ModelServer {
   health: number | 'frozen' = 200
   /** Whether it responds to chats. */
   answers = true
-  #server: Server | undefined
+  #upstream: ScriptedUpstream | undefined
   #port = 0
 
   static async start(t: TestContext): Promise<ModelServer> {
@@ -39,46 +36,34 @@ class ModelServer {
   }
 
   async listen(): Promise<void> {
-    const server = createServer((request, response) => {
-      this.#handle(request, response).catch(() => response.destroy()) // its client has disconnected
-    })
-    this.#server = server
-    server.listen(this.#port, '127.0.0.1')
-    await once(server, 'listening')
-    this.#port = (server.address() as AddressInfo).port // it listens on TCP
-    this.url = `http://127.0.0.1:${this.#port}`
+    this.#upstream = await startUpstream((request) => this.#answer(request), { port: this.#port })
+    this.url = this.#upstream.url
+    this.#port = Number(new URL(this.url).port)
   }
 
   /** Stops accepting connections; open ones stay. */
   refuse(): void {
-    this.#server?.close()
+    this.#upstream?.refuseConnections()
   }
 
   async die(): Promise<void> {
-    this.#server?.close()
-    this.#server?.closeAllConnections()
+    const dying = this.#upstream
+    this.#upstream = undefined
+    await dying?.close()
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let asked = ''
-    for await (const piece of request) asked += piece
-    if (request.method === 'GET') {
-      if (this.health !== 'frozen') response.writeHead(request.url === '/health' ? this.health : 404).end()
-      return
+  #answer({ method, url, body: asked }: RecordedRequest): Behaviour {
+    if (method === 'GET') {
+      if (this.health === 'frozen') return { kind: 'hang' }
+      return { kind: 'reply', status: url === '/health' ? this.health : 404, body: '' }
     }
     this.chats++
-    this.#server?.emit('chat')
-    if (!this.answers) return
-    if (asked.includes('"stream":true')) {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.end(openaiChunk({ content: 'Hi' }) + openaiChunk({}, 'stop') + openaiDone)
-    } else {
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(whole))
-    }
+    if (!this.answers) return { kind: 'hang' }
+    return Object(asked).stream === true ? openaiStream(['Hi']) : openaiText('Hi')
   }
 
   async chatsArrived(count: number): Promise<void> {
-    while (this.chats < count && this.#server) await once(this.#server, 'chat')
+    await eventually(() => this.chats >= count)
   }
 }
 
@@ -242,11 +227,7 @@ test('an engine that hangs although its checks pass is avoided once two streams 
   hung.answers = false
   const waiting = Array.from({ length: 4 }, ask)
   await hung.chatsArrived(3)
-  const signal = AbortSignal.timeout(20_000)
-  while (!router.app.health.isHung(target)) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+  await eventually(() => router.app.health.isHung(target))
   const before = hung.chats
   const answers = await Promise.all(Array.from({ length: 30 }, ask))
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import type { EngineSignals } from '../../src/sdk/engine-signals.ts'
 import { type CountingUpstream, startCounting } from '../helpers/counting-upstream.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { openRequest, post, type RawAnswer } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -43,15 +44,6 @@ async function setUp(
   return { servers, router, ask: () => post(`${router.url}${path}`, body) }
 }
 
-/** Requests arrive over sockets: no event says that one is in the queue. */
-async function until(isSo: () => boolean): Promise<void> {
-  const signal = AbortSignal.timeout(10_000)
-  while (!isSo()) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
 function waiting({ app }: TestRouter): number {
   return app.balancer.waiting(app.models.find('m') ?? assert.fail('no model'))
 }
@@ -79,7 +71,7 @@ for (const strategy of [
     const { servers, router, ask } = await setUp(t, [2, 3], { strategy })
     const asked = Array.from({ length: 30 }, ask)
     const running = () => servers.reduce((sum, server) => sum + server.running, 0)
-    await until(() => waiting(router) === 25 && running() >= 5)
+    await eventually(() => waiting(router) === 25 && running() >= 5)
     assert.deepEqual(
       servers.map(({ running }) => running),
       [2, 3],
@@ -107,7 +99,7 @@ test('the strategy chooses among targets with a free slot', async (t) => {
 test('requests beyond the limits are sent to a target without a limit, and none waits', async (t) => {
   const { servers, router, ask } = await setUp(t, [1, undefined], { strategy: 'least_busy' })
   const asked = Array.from({ length: 9 }, ask)
-  await until(() => servers.reduce((sum, { running }) => sum + running, 0) === 9)
+  await eventually(() => servers.reduce((sum, { running }) => sum + running, 0) === 9)
   assert.deepEqual(
     servers.map(({ running }) => running),
     [1, 8],
@@ -124,13 +116,13 @@ test('a client that disconnects frees its slot, in the queue and at the target',
     ask,
   } = await setUp(t, [1])
   const abandoned = await openRequest(router.url, path, body)
-  await until(() => server.running === 1)
+  await eventually(() => server.running === 1)
   const queued = await openRequest(router.url, path, body)
-  await until(() => waiting(router) === 1)
+  await eventually(() => waiting(router) === 1)
   queued.destroy()
-  await until(() => waiting(router) === 0)
+  await eventually(() => waiting(router) === 0)
   const next = ask()
-  await until(() => waiting(router) === 1)
+  await eventually(() => waiting(router) === 1)
   abandoned.destroy()
   await server.upstream.requestReceived(1)
   assert.equal(waiting(router), 0)
@@ -146,7 +138,7 @@ test('a freed slot is used immediately', async (t) => {
     ask,
   } = await setUp(t, [1])
   const asked = Array.from({ length: 21 }, ask)
-  await until(() => waiting(router) === 20 && server.running === 1)
+  await eventually(() => waiting(router) === 20 && server.running === 1)
   const begun = performance.now()
   for (let index = 1; index <= 20; index++) {
     server.answerOne()
@@ -166,9 +158,9 @@ test('a full queue rejects with 503 and a Retry-After that grows with the number
     ask,
   } = await setUp(t, [1], { env })
   const asked = [ask()]
-  await until(() => server.running === 1)
+  await eventually(() => server.running === 1)
   asked.push(ask(), ask())
-  await until(() => waiting(router) === 2)
+  await eventually(() => waiting(router) === 2)
   // The queue does not move: each second that passes adds two seconds to the estimate for a request behind two others.
   await new Promise((resolve) => setTimeout(resolve, 1_100))
   const refused = await ask()
@@ -187,7 +179,7 @@ test('auto is one request for LM Studio and for Ollama', async (t) => {
     ask,
   } = await setUp(t, ['auto'], { type: 'lmstudio' })
   const asked = Array.from({ length: 4 }, ask)
-  await until(() => waiting(router) === 3)
+  await eventually(() => waiting(router) === 3)
   server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
   assert.equal(server.most, 1)
@@ -201,11 +193,11 @@ test('auto is the number of slots for llama.cpp, even if it fails to respond onc
   } = await setUp(t, ['auto'], { type: 'llamacpp' })
   say(router, { slots: 3 })
   const asked = Array.from({ length: 5 }, ask)
-  await until(() => waiting(router) === 2 && server.running >= 3)
+  await eventually(() => waiting(router) === 2 && server.running >= 3)
   assert.equal(server.running, 3)
   say(router, {})
   asked.push(ask())
-  await until(() => waiting(router) === 3)
+  await eventually(() => waiting(router) === 3)
   server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
   assert.equal(server.most, 3)
@@ -219,7 +211,7 @@ test('auto is the number of concurrent requests that SGLang reports', async (t) 
   } = await setUp(t, ['auto'], { type: 'openai' })
   say(router, { maxRunning: 2 })
   const asked = Array.from({ length: 5 }, ask)
-  await until(() => waiting(router) === 3 && server.running >= 2)
+  await eventually(() => waiting(router) === 3 && server.running >= 2)
   assert.equal(server.running, 2)
   server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
@@ -232,13 +224,13 @@ test('with auto, requests for vLLM wait in the router while vLLM has requests in
     ask,
   } = await setUp(t, ['auto'])
   const asked = Array.from({ length: 4 }, ask)
-  await until(() => server.running === 4)
+  await eventually(() => server.running === 4)
   say(router, { waiting: 1 })
   asked.push(ask(), ask())
-  await until(() => waiting(router) === 2)
+  await eventually(() => waiting(router) === 2)
   assert.equal(server.running, 4)
   say(router, { waiting: 0 })
-  await until(() => server.running === 6)
+  await eventually(() => server.running === 6)
   server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
@@ -250,7 +242,7 @@ test('a request whose deadline passes while it waits gets 504 in time, and is ne
     ask,
   } = await setUp(t, [1])
   const held = ask()
-  await until(() => server.running === 1)
+  await eventually(() => server.running === 1)
   const late = await post(`${router.url}${path}`, body, within('100'))
   assert.equal(late.status, 504)
   assert.equal(JSON.parse(late.text).error.code, 'deadline_exceeded')

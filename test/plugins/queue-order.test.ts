@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
 import { type CountingUpstream, startCounting } from '../helpers/counting-upstream.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { post, type RawAnswer } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -52,14 +53,6 @@ function ask(client: string, text = client, headers: Record<string, string> = {}
   )
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  const signal = AbortSignal.timeout(45_000)
-  while (!isSo()) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
 /** Sends requests in this order while the server is busy, then completes all of them; returns the order of service. */
 async function served(
   asking: (readonly [client: string, text?: string, priority?: string])[],
@@ -67,13 +60,13 @@ async function served(
   const model = router.app.models.find('m') ?? assert.fail('no model')
   arrived.length = 0
   const asked = [ask('flood', 'held')]
-  await until(() => arrived.length === 1)
+  await eventually(() => arrived.length === 1)
   for (const [index, [client, text = client, priority]] of asking.entries()) {
     asked.push(ask(client, text, priority === undefined ? {} : { 'x-llm-router-priority': priority }))
-    await until(() => router.app.balancer.waiting(model) === index + 1)
+    await eventually(() => router.app.balancer.waiting(model) === index + 1)
   }
   for (let index = 0; index < asked.length; index++) {
-    await until(() => arrived.length === index + 1)
+    await eventually(() => arrived.length === index + 1)
     server.answerOne()
   }
   const answers = await Promise.all(asked)
@@ -92,10 +85,10 @@ test('a client that fills the queue keeps nobody out: its newest request is reje
   const model = router.app.models.find('m') ?? assert.fail('no model')
   arrived.length = 0
   const flood = [ask('flood')]
-  await until(() => arrived.length === 1)
+  await eventually(() => arrived.length === 1)
   for (let waiting = 1; waiting <= queueSize; waiting++) {
     flood.push(ask('flood'))
-    await until(() => router.app.balancer.waiting(model) === waiting)
+    await eventually(() => router.app.balancer.waiting(model) === waiting)
   }
   const codeOf = ({ status, text }: RawAnswer) => [status, JSON.parse(text).error.code]
   assert.deepEqual(codeOf(await ask('flood')), [503, 'queue_full'])
@@ -103,7 +96,7 @@ test('a client that fills the queue keeps nobody out: its newest request is reje
   assert.deepEqual(codeOf((await flood.pop()) ?? assert.fail()), [503, 'queue_full'])
   const answers = [single, ...flood]
   for (let served = 1; served <= answers.length; served++) {
-    await until(() => arrived.length === served)
+    await eventually(() => arrived.length === served)
     server.answerOne()
   }
   assert.deepEqual(new Set((await Promise.all(answers)).map(({ status }) => status)), new Set([200]))

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Status, TargetStatus } from '../../src/sdk/console/status.ts'
 import type { Target } from '../../src/sdk/target.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { collectGarbage } from '../helpers/garbage.ts'
 import { post } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
@@ -330,7 +331,7 @@ test('a waiting request gets an added target, or 404 when its model is removed',
   await busy.requestReceived(1)
   const [waits, leaves] = ['m', 'n'].map((model) => post(`${gateway.url}${path}`, { ...body, model }))
   const queued = async (): Promise<number> => (await scrape(gateway.url)).sum('llm_router_queue_length')
-  while ((await queued()) < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+  await eventually(async () => (await queued()) === 2)
   write(gateway.file, modelsConfig({ m: [provider('m1', busy), provider('m2', free)] }))
   assert.equal((await waits)?.status, 200)
   assert.equal((await leaves)?.status, 404)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { redisKeys } from '../../src/stores/redis/keys.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { type ClusterNode, type RedisCluster, startRedisCluster } from '../helpers/programs/redis-cluster.ts'
 import { underLoad } from './under-load.ts'
 
@@ -25,12 +26,7 @@ async function moveSlot({ nodes, ownerOf }: RedisCluster, from: ClusterNode, to:
   const others = nodes.slice(0, 3).filter((node) => node !== to && node !== from)
   for (const { redis } of [to, from, ...others]) await redis.cluster('SETSLOT', slot, 'NODE', to.id)
   // Late gossip between the nodes about the previous state would undo the next move.
-  const signal = AbortSignal.timeout(20_000)
-  for (const node of nodes)
-    while ((await ownerOf(key, [node])) !== to) {
-      signal.throwIfAborted()
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
+  for (const node of nodes) await eventually(async () => (await ownerOf(key, [node])) === to)
 }
 
 test('resharding: while the slot of the leases moves between masters, requests succeed and no target is leased twice', async (t) => {
@@ -53,11 +49,7 @@ test('partition: a master that is cut off is replaced, and after its return serv
   const owner = await cluster.ownerOf(key)
   const { statuses, most } = await underLoad(t, env, async () => {
     owner.process.kill('SIGSTOP')
-    const signal = AbortSignal.timeout(20_000)
-    while ((await cluster.ownerOf(key)) === owner) {
-      signal.throwIfAborted()
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
+    await eventually(async () => (await cluster.ownerOf(key)) !== owner)
     owner.process.kill('SIGCONT')
   })
   assert.deepEqual([...statuses], [200])

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import {
   type RedisSentinels,
   sentinelPassword,
@@ -18,11 +19,7 @@ async function open(t: TestContext): Promise<{ sentinels: RedisSentinels; env: R
 }
 
 async function untilReplaced(sentinels: RedisSentinels, port: number): Promise<void> {
-  const signal = AbortSignal.timeout(20_000)
-  while ((await sentinels.master()).port === port) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+  await eventually(async () => (await sentinels.master()).port !== port)
 }
 
 for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {

@@ -1,5 +1,6 @@
 import type { TestContext } from 'node:test'
 import { startCounting } from '../helpers/counting-upstream.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 
@@ -49,11 +50,7 @@ export async function underLoad(
   })
   const answered = async (more: number): Promise<void> => {
     const wanted = statuses.length + more
-    const signal = AbortSignal.timeout(20_000)
-    while (statuses.length < wanted) {
-      signal.throwIfAborted()
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+    await eventually(() => statuses.length >= wanted)
   }
   try {
     await answered(enough)

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import type { TargetStatus } from '../../src/sdk/console/status.ts'
 import { runCli } from '../cli/run-cli.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -299,10 +300,6 @@ test('a change by the operator of another router is logged once, with the key', 
   )
 })
 
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20))
-}
-
 test('with Redis changes reach all routers, also later ones, and those made during an outage of Redis', async (t) => {
   const upstreams = await servers(t)
   let redis = await startRedis()
@@ -315,7 +312,7 @@ test('with Redis changes reach all routers, also later ones, and those made duri
   const stateAt = async ({ url }: TestRouter) => (await targetsOf(url))[1]?.state
   await setWeights(one.url, { 'gpu-a': 0.5 })
   await act(one.url, 'rack/gpu-b/drain')
-  await until(async () => (await weightAt(two)) === 0.5 && (await stateAt(two)) === 'drained')
+  await eventually(async () => (await weightAt(two)) === 0.5 && (await stateAt(two)) === 'drained')
   const three = await started(t, models, env)
   assert.deepEqual([await weightAt(three), await stateAt(three)], [0.5, 'drained'])
   await redis.stop()
@@ -323,7 +320,7 @@ test('with Redis changes reach all routers, also later ones, and those made duri
   assert.deepEqual([await weightAt(two), await weightAt(one)], [0.25, 0.5])
   await setWeights(one.url, { 'gpu-a': 0.75 })
   redis = await startRedis(redis.port)
-  await until(async () => {
+  await eventually(async () => {
     const weights = await Promise.all([one, two, three].map(weightAt))
     return weights.every((weight) => weight === 0.75)
   })
@@ -345,7 +342,7 @@ test('of weights that two operators set at once through two routers, all of one 
       setWeights(routers[0].url, { 'gpu-a': 0, 'rack/gpu-b': 1 }),
       setWeights(routers[1].url, { 'gpu-a': 1, 'rack/gpu-b': 0 }),
     ])
-    await until(async () => {
+    await eventually(async () => {
       const [one, two] = await Promise.all(routers.map(weightsAt))
       return JSON.stringify(one) === JSON.stringify(two)
     })

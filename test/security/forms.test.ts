@@ -6,6 +6,7 @@ import { request as httpRequest } from 'node:http'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import OpenAI, { toFile } from 'openai'
+import { eventually } from '../helpers/eventually.ts'
 import { bearer, KeyedRouter, keys } from './keyed-router.ts'
 
 const url = '/v1/audio/transcriptions'
@@ -169,7 +170,7 @@ test('a form that is rejected while the client is still sending it gets its erro
 
 test('a client that leaves in the middle of a chunked form leaves no open file behind', {
   skip: process.platform !== 'linux' && 'lists open files in /proc',
-}, async ({ signal }) => {
+}, async () => {
   const request = httpRequest(keyed.router.url + url, {
     method: 'POST',
     headers: {
@@ -179,9 +180,9 @@ test('a client that leaves in the middle of a chunked form leaves no open file b
     },
   })
   request.on('error', () => undefined).write(permitted)
-  await until(() => spooledFiles() === 1, signal)
+  await eventually(() => spooledFiles() === 1)
   request.destroy()
-  await until(() => spooledFiles() === 0, signal)
+  await eventually(() => spooledFiles() === 0)
 })
 
 /** Number of forms on disk that this process has open. */
@@ -193,11 +194,4 @@ function spooledFiles(): number {
       return false // the descriptor of the listing itself
     }
   }).length
-}
-
-async function until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
-  while (!isSo()) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
-  }
 }

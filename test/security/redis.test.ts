@@ -12,6 +12,7 @@ import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import { redisKeys } from '../../src/stores/redis/keys.ts'
 import { RedisResponses } from '../../src/stores/responses/redis.ts'
 import { certificate } from '../helpers/certificates/certificate.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { freePort, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -64,7 +65,7 @@ function storesOf(t: TestContext, address: RedisAddress) {
   const log = { info: () => undefined, warn }
   const leases = new RedisLeases({ link, worker: 'w1', heartbeatMs: 20, whenDown: 'reject', now, log })
   const responses = new RedisResponses({ address, ttlMs: 60_000, maxCount: 1, maxBytes: 1_000, now, log })
-  const limits = new RedisLimits({ address, now, log, ttlMs: 60 })
+  const limits = new RedisLimits({ address, now, log, ttlMs: 3_000 })
   t.after(async () => {
     await Promise.all([leases.close(), responses.close(), limits.close()])
   })
@@ -99,14 +100,18 @@ test('S20 a Redis user with the rights of docs/leases.md can do all that the rou
   assert.equal((await limits.admit({ ...limited, ticket: 't2' })).rejectedBy, 'concurrent')
   const demand = { ...limited, tokens: 50, requests: 3, slots: 2 }
   assert.equal((await limits.reserve(demand)).rejectedBy, undefined)
+  const inspector = server.redis.duplicate({ db: 1 })
+  t.after(() => inspector.disconnect())
+  const expiry = async () => Number(await inspector.zscore(redisKeys.keyOpen('team'), 't1'))
+  const granted = await expiry()
+  await eventually(async () => (await expiry()) > granted)
   await limits.settle({ ...limited, tokens: 7, undone: false })
 
   const busLink = connectListening(address, ['acquire-leadership', 'release-leadership'] as const)
   const bus = new RedisFleetBus({ link: busLink, router: 'r1', now: () => performance.now(), log: silent })
-  while (bus.role !== 'leader') await new Promise((resolve) => setImmediate(resolve))
+  await eventually(() => bus.role === 'leader')
   bus.publish({ type: 'demand', models: {} })
-  while ((await server.redis.pubsub('NUMSUB', 'llm-router:fleet'))[1] === 0)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+  await eventually(async () => (await server.redis.pubsub('NUMSUB', 'llm-router:fleet'))[1] !== 0)
   await bus.close()
 
   assert.deepEqual(await server.redis.call('ACL', 'LOG'), [], 'nothing was refused so far')

@@ -11,8 +11,9 @@ import type { CommandName, Commands } from '../../src/stores/directory/commands.
 import { execute } from '../../src/stores/directory/execute.ts'
 import { DirectoryHost } from '../../src/stores/directory/host.ts'
 import { UsageSpool } from '../../src/stores/usage/spool.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
-import { eventually, openTeam } from '../teams/team-router.ts'
+import { openTeam } from '../teams/team-router.ts'
 
 const actor = { id: 'tester', source: 'cli', address: '' } as const
 

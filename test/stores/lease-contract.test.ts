@@ -8,6 +8,7 @@ import { memoryLeases } from '../../src/stores/leases/memory.ts'
 import { RedisLeases } from '../../src/stores/leases/redis.ts'
 import type { LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
 import { connectRedis } from '../../src/stores/redis/client.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { freed, leaseRequest, taken, withSlots } from './lease-requests.ts'
 import { addWorker } from './process-pipes.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
@@ -332,11 +333,7 @@ for (const kind of [memory(), primary(), redis()]) {
 
 /** A release by another process may not have arrived yet. */
 async function waitFree(store: LeaseStore, model: string): Promise<void> {
-  const signal = AbortSignal.timeout(2_000)
-  while ((await taken(store, leaseRequest(model, ['a']))) === undefined) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await eventually(async () => (await taken(store, leaseRequest(model, ['a']))) !== undefined)
 }
 
 test('a worker that exited frees its leases, and acquires left in its pipe are ignored', async () => {

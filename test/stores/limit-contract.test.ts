@@ -13,6 +13,7 @@ import {
 } from '../../src/stores/limits/store.ts'
 import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import type { StoreLog } from '../../src/stores/store.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { addWorker, endWorker } from './process-pipes.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
@@ -338,19 +339,18 @@ test('in Redis the reservations of a dead process expire, and those of a running
   const server = await startRedis()
   t.after(() => server.stop())
   const limits = { tokens: 1_000, concurrent: 10 }
-  const dead = redisLimits(server, 300)
-  const living = redisLimits(server, 300)
+  const dead = redisLimits(server, 1_000)
+  const living = redisLimits(server, 1_000)
   t.after(() => living.close())
   await reserve(dead, limits, { tokens: 600, slots: 4 })
   await reserve(living, limits, { tokens: 100, slots: 5 })
   await dead.close()
   // Redis shows when the dead process's reservation has expired: then all but what the running one holds is free.
-  for (;;) {
+  const freed = await eventually(async () => {
     const { verdict } = await reserve(living, limits, { tokens: 900, slots: 9 })
-    if (verdict.rejectedBy !== undefined) continue
-    assert.deepEqual([verdict.tokens?.left, verdict.slots], [0, 5])
-    break
-  }
+    return verdict.rejectedBy === undefined && verdict
+  })
+  assert.deepEqual([freed.tokens?.left, freed.slots], [0, 5])
   const { total, ...others } = await server.redis.hgetall('{k:k}:reserved')
   assert.equal(total, '1000')
   assert.equal(Object.keys(others).length, 2)
@@ -360,17 +360,14 @@ test('in Redis the slots of a dead process expire, and those of a running one st
   const server = await startRedis()
   t.after(() => server.stop())
   const limits = { concurrent: 2 }
-  const dead = redisLimits(server, 300)
-  const living = redisLimits(server, 300)
+  const dead = redisLimits(server, 1_000)
+  const living = redisLimits(server, 1_000)
   t.after(() => living.close())
   await dead.admit(limitedRequest(limits))
   await living.admit(limitedRequest(limits))
   await dead.close()
   // Redis shows when the dead process's slot has expired: only then one is free, and no second one.
-  for (;;) {
-    const free = await living.admit(limitedRequest(limits))
-    if (free.rejectedBy === undefined) break
-  }
+  await eventually(async () => (await living.admit(limitedRequest(limits))).rejectedBy === undefined)
   assert.equal((await living.admit(limitedRequest(limits))).rejectedBy, 'concurrent')
 })
 
@@ -405,13 +402,7 @@ test('a request that Redis rejects takes no slot in the process', async (t) => {
   assert.equal(await take(two, limitedRequest(limits)), 'concurrent')
   await one.settle({ ...first, tokens: 0 })
   // It does not wait for Redis. A slot that is still taken in the process would be taken forever.
-  const deadline = AbortSignal.timeout(20_000)
-  let refusedBy: string | undefined = 'concurrent'
-  while (refusedBy === 'concurrent') {
-    deadline.throwIfAborted()
-    refusedBy = await take(two, limitedRequest(limits))
-  }
-  assert.equal(refusedBy, undefined)
+  await eventually(async () => (await take(two, limitedRequest(limits))) === undefined)
 })
 
 test('while Redis is unreachable each process reserves tokens itself', async (t) => {

@@ -11,6 +11,7 @@ import {
   type StoredResponse,
 } from '../../src/stores/responses/store.ts'
 import type { StoreLog } from '../../src/stores/store.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { addWorker } from './process-pipes.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
@@ -125,7 +126,7 @@ for (const kind of [memory(), primary(), redis()]) {
     test('a response expires', async () => {
       const [one] = await open({ ttlMs: 1 })
       await one.put('a', stored())
-      while ((await known(one, 'a')).length > 0) await new Promise(setImmediate)
+      await eventually(async () => (await known(one, 'a')).length === 0)
       assert.equal(await one.remove('a'), false)
     })
 

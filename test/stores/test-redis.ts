@@ -1,4 +1,5 @@
 import { openConnection, type RedisAddress } from '../../src/stores/redis/connection.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 
 /** A Redis in which the tests may write and delete anything. */
@@ -25,11 +26,7 @@ export async function openTestRedis(): Promise<TestRedis> {
   const address = { url, host: '', port: 0, db: 0, password: undefined }
   const connection = openConnection(address, { commandTimeoutMs: 5_000 })
   connection.on('error', () => undefined)
-  const signal = AbortSignal.timeout(10_000)
-  while (connection.status !== 'ready') {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+  await eventually(() => connection.status === 'ready')
   return {
     address,
     async flush() {

@@ -13,6 +13,7 @@ import { openDatabase } from '../../src/stores/database/open.ts'
 import { execute } from '../../src/stores/directory/execute.ts'
 import { DirectoryHost } from '../../src/stores/directory/host.ts'
 import { UsageSpool } from '../../src/stores/usage/spool.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
@@ -34,11 +35,7 @@ const entries = async ({ admin }: TeamRouter): Promise<Entry[]> => (await admin(
 
 /** The first entry, existing or future, for which this is true. */
 async function entry(team: TeamRouter, isWanted: (each: Entry) => boolean): Promise<Entry> {
-  for (;;) {
-    const found = (await entries(team)).find(isWanted)
-    if (found) return found
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+  return await eventually(async () => (await entries(team)).find(isWanted))
 }
 
 for (const store of databaseKinds)

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
-import { once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
-import { createServer } from 'node:https'
 import { type TestContext, test } from 'node:test'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { loadConfig } from '../../src/config/settings/settings.ts'
 import { BudgetNotices } from '../../src/stores/budgets/notices.ts'
 import { webhookTo } from '../../src/stores/budgets/webhook.ts'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { startRouter } from '../helpers/router.ts'
+import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { openMemoryDatabase } from '../stores/memory-database.ts'
-import { eventually, models, requestsTo, sqliteUrl, teamEnv } from './team-router.ts'
+import { models, requestsTo, sqliteUrl, teamEnv } from './team-router.ts'
 
 const secret = 'a secret of the tests, long enough'
 
@@ -26,22 +26,15 @@ async function receiver(t: TestContext) {
   setDefaultCACertificates([...trusted, testCa])
   t.after(() => setDefaultCACertificates(trusted))
   const messages: Message[] = []
-  const server = createServer(serverPair, (request, response) => {
-    let body = ''
-    request.on('data', (chunk) => {
-      body += chunk
-    })
-    request.on('end', () => {
-      messages.push({ headers: request.headers, body })
-      response.end()
-    })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const server = await startUpstream(
+    ({ headers, raw }) => {
+      messages.push({ headers, body: raw.toString() })
+      return { kind: 'reply', body: '' }
+    },
+    { tls: serverPair },
+  )
   t.after(() => server.close())
-  const address = server.address()
-  const port = typeof address === 'object' && address ? address.port : 0
-  return { messages, url: `https://localhost:${port}/budgets` }
+  return { messages, url: `${server.url}/budgets` }
 }
 
 test('one of two routers sends the webhook once at 50, 80 and 100 %, signed', async (t) => {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { BudgetStatusSchema } from '../../src/sdk/teams/budget-status.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { databaseKinds, databases } from './databases.ts'
-import { eventually, openTeam, shareTeam, type TeamRouter } from './team-router.ts'
+import { openTeam, shareTeam, type TeamRouter } from './team-router.ts'
 
 const perDay = { window: 'day', unit: 'requests' }
 

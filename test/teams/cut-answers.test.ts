@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { openRequest } from '../helpers/http.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
-import { eventually, openTeam, sqliteUrl } from './team-router.ts'
+import { openTeam, sqliteUrl } from './team-router.ts'
 
 const messages = [{ role: 'user', content: 'x'.repeat(4_000) }]
 

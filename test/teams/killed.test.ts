@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { eventually } from '../helpers/eventually.ts'
 import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { type DatabaseKind, databases } from './databases.ts'
-import { eventually, requestsTo, teamEnv } from './team-router.ts'
+import { requestsTo, teamEnv } from './team-router.ts'
 
 const kinds: [store: DatabaseKind, type: string][] = [
   ['SQLite', 'single'],

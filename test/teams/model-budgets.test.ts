@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
-import { eventually, shareTeam, sqliteUrl } from './team-router.ts'
+import { shareTeam, sqliteUrl } from './team-router.ts'
 
 const extension = join(import.meta.dirname, '../fixtures/extensions/asking.ts')
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { createSecretKey } from 'node:crypto'
-import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { after, beforeEach, describe, type TestContext, test } from 'node:test'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { freePort } from '../helpers/http.ts'
 import {
   audience,
@@ -18,6 +16,7 @@ import {
 import { bearer } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
+import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 /** The address of a proxy in front of the router, as registered with the provider. */
@@ -230,19 +229,19 @@ describe('signing in by OpenID Connect', () => {
     const trusted = getCACertificates('default')
     setDefaultCACertificates([...trusted, testCa])
     t.after(() => setDefaultCACertificates(trusted))
-    const secure = createServer(serverPair, (_request, response) => {
-      const metadata = {
-        issuer,
-        authorization_endpoint: `${issuer}/auth`,
-        jwks_uri: `${provider.issuer}/jwks`,
-      }
-      response.writeHead(200, json).end(JSON.stringify(metadata))
-    })
-    secure.listen(0, '127.0.0.1')
-    await once(secure, 'listening')
+    const secure = await startUpstream(
+      () => ({
+        kind: 'reply',
+        body: {
+          issuer: secure.url,
+          authorization_endpoint: `${secure.url}/auth`,
+          jwks_uri: `${provider.issuer}/jwks`,
+        },
+      }),
+      { tls: serverPair },
+    )
     t.after(() => secure.close())
-    const issuer = `https://localhost:${(secure.address() as AddressInfo).port}` // it listens on a TCP port
-    const { router } = await openTeam(t, sqliteUrl(t), { ...settings(), LLM_ROUTER_OIDC_ISSUER: issuer })
+    const { router } = await openTeam(t, sqliteUrl(t), { ...settings(), LLM_ROUTER_OIDC_ISSUER: secure.url })
     const response = await fetch(`${router.url}/api/session/oidc`, { redirect: 'manual' })
     assert.equal(response.status, 503)
     await router.logged(({ error_cause }) => error_cause === 'ADDRESS_WITHOUT_TLS')
@@ -393,12 +392,4 @@ const endless: RequestListener = (_request, response) => {
     response.once('drain', write)
   }
   write()
-}
-
-async function eventually(isSo: () => Promise<boolean>): Promise<void> {
-  const since = performance.now()
-  while (!(await isSo())) {
-    assert.ok(performance.now() - since < 30_000, 'the condition was not met in time')
-    await new Promise((resolve) => setTimeout(resolve, 200))
-  }
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pricesOf } from '../../src/plugins/usage/prices.ts'
-import { eventually, shareTeam, sqliteUrl } from './team-router.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { shareTeam, sqliteUrl } from './team-router.ts'
 
 const { admin, chat, newKey } = shareTeam(sqliteUrl)
 

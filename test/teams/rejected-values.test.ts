@@ -3,18 +3,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { startRouter } from '../helpers/router.ts'
 import { usageRow } from '../stores/usage-row.ts'
 import { databaseKinds, databases } from './databases.ts'
-import {
-  eventually,
-  models,
-  openTeam,
-  requestsTo,
-  sqliteUrl,
-  type TeamRouter,
-  teamEnv,
-} from './team-router.ts'
+import { models, openTeam, requestsTo, sqliteUrl, type TeamRouter, teamEnv } from './team-router.ts'
 
 /** PostgreSQL stores no NUL and no half of a surrogate pair, and SQLite none of the latter. */
 const oddModels = ['nul\0', 'half\ud800', 'half\ud801']

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
+import { eventually } from '../helpers/eventually.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import type { Postgres } from '../helpers/programs/postgres.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
-import { eventually, requestsTo, teamEnv } from './team-router.ts'
+import { requestsTo, teamEnv } from './team-router.ts'
 
 export interface SpendingOptions {
   postgres: Postgres

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { adminKey, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
@@ -272,12 +273,3 @@ test('a database shared by several hosts requires the session secret', async (t)
   )
   await assert.rejects(openTeam(t, sqliteUrl(t), { LLM_ROUTER_SESSION_SECRET: 'short' }), /32 visible/)
 })
-
-// test/cluster/shared-state.test.ts covers the sessions of a cluster.
-async function eventually(isSo: () => Promise<boolean>): Promise<void> {
-  const since = performance.now()
-  while (!(await isSo())) {
-    assert.ok(performance.now() - since < 20_000, 'the condition was not met in time')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}

@@ -157,13 +157,3 @@ export function sqliteUrl(t: Cleanup): string {
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   return `sqlite:${join(folder, 'router.db')}`
 }
-
-/** Polls until the condition is true. Returns the milliseconds that it took. */
-export async function eventually(isSo: () => Promise<boolean>): Promise<number> {
-  const since = performance.now()
-  while (!(await isSo())) {
-    assert.ok(performance.now() - since < 25_000, 'the condition was not met in time')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  return performance.now() - since
-}

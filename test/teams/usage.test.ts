@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { runCli } from '../cli/run-cli.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
@@ -13,7 +14,6 @@ import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { databaseKinds, databases } from './databases.ts'
 import {
   adminKey,
-  eventually,
   models,
   openTeam,
   requestsTo,

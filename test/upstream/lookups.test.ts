@@ -3,6 +3,7 @@ import dns, { type LookupAddress } from 'node:dns'
 import { once } from 'node:events'
 import { syncBuiltinESMExports } from 'node:module'
 import { mock, test } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
 import { Series } from '../helpers/metrics.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -46,7 +47,7 @@ for (const allowsLinkLocal of ['0', '1'])
       new Series((await router.app.inject({ url: '/metrics' })).payload).sum(
         'llm_router_target_calls_in_flight',
       )
-    while ((await inFlight()) < 20);
+    await eventually(async () => (await inFlight()) === 20)
     assert.equal(lookups.length, 1)
     lookups[0]?.(null, [{ address: '127.0.0.1', family: 4 }])
     assert.deepEqual(

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { eventually } from '../eventually.ts'
 import { freePort } from '../http.ts'
 import { redisProgram } from './redis-server.ts'
 
@@ -126,16 +127,13 @@ async function ownerAsKnownBy(
 
 /** All slots are served, and each replica has its master's data. */
 async function untilReplicated(nodes: readonly ClusterNode[]): Promise<void> {
-  const signal = AbortSignal.timeout(20_000)
   for (const [index, { redis }] of nodes.entries()) {
-    for (;;) {
-      signal.throwIfAborted()
+    const isSynced = index < masters ? /connected_slaves:1/ : /master_link_status:up/
+    await eventually(async () => {
       // Six servers that start at the same time may respond slowly.
       const answers = Promise.all([redis.cluster('INFO'), redis.info('replication')])
       const [info, replication] = await answers.catch(() => ['', ''] as const)
-      const isSynced = index < masters ? /connected_slaves:1/ : /master_link_status:up/
-      if (/cluster_state:ok/.test(info) && isSynced.test(replication)) break
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
+      return /cluster_state:ok/.test(info) && isSynced.test(replication)
+    })
   }
 }

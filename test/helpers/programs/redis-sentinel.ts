@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { eventually } from '../eventually.ts'
 import { freePort } from '../http.ts'
 import { redisProgram } from './redis-server.ts'
 
@@ -42,7 +43,7 @@ export async function startRedisSentinels(downAfterMs = 1_000): Promise<RedisSen
     redis.on('error', () => undefined)
     const node = { port, redis, process: child }
     started.push(node)
-    await until(async () => redis.status === 'ready')
+    await eventually(async () => redis.status === 'ready')
     return node
   }
   const stop = async (): Promise<void> => {
@@ -63,9 +64,9 @@ export async function startRedisSentinels(downAfterMs = 1_000): Promise<RedisSen
     ]
     const watchers: SentinelNode[] = []
     for (let index = 0; index < sentinels; index++) watchers.push(await start(watched, ['--sentinel']))
-    await until(async () => /master_link_status:up/.test(await replica.redis.info('replication')))
-    for (const { redis } of watchers)
-      await until(async () => /slaves=1,sentinels=3/.test(await redis.info('sentinel')))
+    await eventually(async () => /master_link_status:up/.test(await infoOf(replica, 'replication')))
+    for (const watcher of watchers)
+      await eventually(async () => /slaves=1,sentinels=3/.test(await infoOf(watcher, 'sentinel')))
     return {
       url: `redis+sentinel://${watchers.map(({ port }) => `127.0.0.1:${port}`).join(',')}/mymaster`,
       async master() {
@@ -85,18 +86,15 @@ export async function startRedisSentinels(downAfterMs = 1_000): Promise<RedisSen
   }
 }
 
+/** Nodes that start at the same time may respond slowly. */
+async function infoOf({ redis }: SentinelNode, section: string): Promise<string> {
+  return await redis.info(section).catch(() => '')
+}
+
 async function end(process: ChildProcess): Promise<void> {
   if (process.exitCode !== null || process.signalCode !== null) return
   const exit = once(process, 'exit')
   process.kill('SIGCONT')
   process.kill('SIGKILL')
   await exit
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const signal = AbortSignal.timeout(20_000)
-  while (!(await isSo().catch(() => false))) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Redis } from 'ioredis'
+import { eventually } from '../../helpers/eventually.ts'
 import { post } from '../../helpers/http.ts'
 import { bearer, keysFile } from '../../helpers/keys-file.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
 import { startRouter } from '../../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../../helpers/scripted-upstream.ts'
-import { eventually } from '../../teams/team-router.ts'
 
 const hourMs = 3_600_000
 const tokens = 60_000_000

@@ -9,6 +9,7 @@ import { connectListening, connectRedis } from '../../../src/stores/redis/client
 import type { RedisAddress } from '../../../src/stores/redis/connection.ts'
 import { redisKeys } from '../../../src/stores/redis/keys.ts'
 import { RedisResponses } from '../../../src/stores/responses/redis.ts'
+import { eventually } from '../../helpers/eventually.ts'
 import { type RedisCluster, startRedisCluster } from '../../helpers/programs/redis-cluster.ts'
 import { underLoad } from '../../redis/under-load.ts'
 import { createDocumentedUser, documentedClusterRights, documentedPassword } from '../documented-user.ts'
@@ -40,14 +41,6 @@ async function openLeases(t: TestContext, worker: string): Promise<RedisLeases> 
   return store
 }
 
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const signal = AbortSignal.timeout(15_000)
-  while (!(await isSo())) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
 test('in a cluster leases of several models are exclusive among processes, and each is notified of releases', async (t) => {
   const [one, two] = [await openLeases(t, 'w1'), await openLeases(t, 'w2')]
   const leases = []
@@ -76,7 +69,7 @@ test('in a cluster a primary frees the leases of its dead worker', async (t) => 
   t.after(() => link.close())
   const [dead, living] = [await openLeases(t, 'dead'), await openLeases(t, 'living')]
   await dead.acquire(leaseRequest('reaped', ['a']))
-  await until(() => link.commands.status === 'ready')
+  await eventually(() => link.commands.status === 'ready')
   await reapLeases(link, 'dead')
   assert.equal(await taken(living, leaseRequest('reaped', ['a'])), 'a')
 })
@@ -97,8 +90,8 @@ test("in a cluster limits and stored responses are shared, and routers receive e
       () => true,
       () => false,
     )
-  for (const store of limits) await until(() => isAnswered(store.read({ key: 'none', limits: {} })))
-  for (const store of responses) await until(() => isAnswered(store.find('none')))
+  for (const store of limits) await eventually(() => isAnswered(store.read({ key: 'none', limits: {} })))
+  for (const store of responses) await eventually(() => isAnswered(store.find('none')))
   for (const key of ['k1', 'k2', 'k3']) {
     const request = { key, limits: { concurrent: 1, requests: 5, tokens: 100 } }
     assert.equal((await limits[0]?.admit({ ...request, ticket: 't1' }))?.rejectedBy, undefined)
@@ -108,7 +101,7 @@ test("in a cluster limits and stored responses are shared, and routers receive e
   assert.equal((await responses[1]?.find('r'))?.response.id, 'r')
   const heard = Promise.withResolvers<FleetMessage>()
   for (const bus of buses) bus.onMessage((message) => heard.resolve(message))
-  await until(() => buses.every(({ role }) => role !== 'alone'))
+  await eventually(() => buses.every(({ role }) => role !== 'alone'))
   assert.deepEqual(buses.map(({ role }) => role).toSorted(), ['follower', 'leader'])
   const speaking = setInterval(() => buses[0]?.publish({ type: 'demand', models: {} }), 20)
   t.after(() => clearInterval(speaking))
@@ -140,7 +133,7 @@ test('after a master of the cluster is killed, requests succeed, and no target i
     const key = `llm-router:{leases}:${redisKeys.fence('m')}`
     const master = await cluster.ownerOf(key)
     master.process.kill('SIGKILL')
-    await until(async () => (await cluster.ownerOf(key).catch(() => master)) !== master)
+    await eventually(async () => (await cluster.ownerOf(key).catch(() => master)) !== master)
   })
   assert.deepEqual([...statuses], [200])
   assert.equal(most, 1)

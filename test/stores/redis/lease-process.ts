@@ -17,6 +17,8 @@ export interface LeaseProcessTask {
   rounds: number
   ttlMs: number
   heartbeatMs: number
+  /** How often a waiting request asks without being notified; by default every 50 to 250 ms. */
+  pollMs?: number
 }
 
 async function play({
@@ -27,6 +29,7 @@ async function play({
   rounds,
   ttlMs,
   heartbeatMs,
+  pollMs,
 }: LeaseProcessTask): Promise<void> {
   const worker = randomBytes(6).toString('hex')
   const now = () => performance.now()
@@ -42,7 +45,7 @@ async function play({
   })
   const queue = new LeaseQueue({
     model,
-    turns: new LocalQueue({ pollMs: { min: 50, max: 250 }, random: Math.random }),
+    turns: new LocalQueue({ pollMs: { min: pollMs ?? 50, max: pollMs ?? 250 }, random: Math.random }),
     timeoutMs: 60_000,
     size: 10_000,
     now,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Status } from '../../../src/sdk/console/status.ts'
 import { type CountingUpstream, startCounting } from '../../helpers/counting-upstream.ts'
+import { eventually } from '../../helpers/eventually.ts'
 import { post, type RawAnswer } from '../../helpers/http.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
 import { startRouter, type TestRouter } from '../../helpers/router.ts'
@@ -38,16 +39,8 @@ function ask(router: number): Promise<RawAnswer> {
   return post(`${routers[router]?.url}/v1/chat/completions`, { model: 'm', messages })
 }
 
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const signal = AbortSignal.timeout(45_000)
-  while (!(await isSo())) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
 async function untilWaiting(router: number, count: number): Promise<void> {
-  await until(async () => {
+  await eventually(async () => {
     const status = (await (await fetch(`${routers[router]?.url}/api/status`)).json()) as Status
     return status.models[0]?.waiting === count
   })
@@ -58,10 +51,10 @@ test('routers with the same Redis share the slots of a target and take them in t
   await untilWaiting(0, 10 - places)
   asked.push(...Array.from({ length: 4 }, () => ask(1)))
   await untilWaiting(1, 4)
-  await until(() => server.running === places)
+  await eventually(() => server.running === places)
   for (let index = places; index < asked.length; index++) {
     server.answerOne()
-    await until(() => arrived.length === index + 1)
+    await eventually(() => arrived.length === index + 1)
   }
   server.answerOne()
   server.answerOne()
@@ -75,12 +68,12 @@ test('routers with the same Redis share the slots of a target and take them in t
 
 test('the slots of a killed router become free, and the other one uses them', async () => {
   const lost = [ask(0), ask(0)].map((asked) => asked.catch(() => undefined))
-  await until(() => server.running === places)
+  await eventually(() => server.running === places)
   const next = ask(1)
   await untilWaiting(1, 1)
   await routers[0].stop()
   await Promise.all(lost)
-  await until(() => server.running === 1)
+  await eventually(() => server.running === 1)
   server.answerOne()
   server.answerOne()
   server.answerOne()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Redis } from 'ioredis'
+import { eventually } from '../../helpers/eventually.ts'
 import { post } from '../../helpers/http.ts'
 import { bearer, type KeysFile, keysFile } from '../../helpers/keys-file.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
@@ -59,12 +60,8 @@ type Body = Record<string, unknown>
 
 /** Waits for this many of a command that comes last, or for the monitor to report all earlier ones. */
 async function heard(last: string, count: number): Promise<void> {
-  const signal = AbortSignal.timeout(10_000)
   await server.redis.echo('over')
-  while (sent.filter((name) => name === last).length < (last === 'echo' ? 1 : count)) {
-    signal.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
+  await eventually(() => sent.filter((name) => name === last).length >= (last === 'echo' ? 1 : count))
 }
 
 /**
