@@ -177,10 +177,10 @@ function SignIn({ onClose }) {
 }
 
 function ThisRouter() {
-  const { this: own, others = [], shared } = routers.value ?? {}
+  const { this: thisRouter, others = [], shared } = routers.value ?? {}
   const now = status.value
   return html`<div class="router-name">
-    <strong title=${own?.name ?? location.host}>${own?.name ?? location.host}</strong>
+    <strong title=${thisRouter?.name ?? location.host}>${thisRouter?.name ?? location.host}</strong>
     ${now && html`<${State} of=${now.state} /> <span class="quiet">v${now.version}</span>`}
     ${
       shared &&

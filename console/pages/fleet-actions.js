@@ -25,12 +25,12 @@ import {
 } from '../kit.js'
 import { api, may, me, pathPart, status } from '../live.js'
 
-/** The action that is to be confirmed. */
-const asked = signal()
+/** The action that waits for confirmation. */
+const confirmation = signal()
 
 /** Opens the dialog that confirms an action on a target or a model. */
 export function act(action, subject) {
-  asked.value = { action, ...subject }
+  confirmation.value = { action, ...subject }
 }
 
 // Outside of the pages and their dialogs, because the drawer of a target starts actions too.
@@ -38,16 +38,16 @@ const container = document.body.appendChild(document.createElement('div'))
 render(html`<${Confirmation} />`, container)
 
 function Confirmation() {
-  const wanted = asked.value
-  if (!wanted) return null
+  const requested = confirmation.value
+  if (!requested) return null
   const close = () => {
-    asked.value = undefined
+    confirmation.value = undefined
   }
   if (!may('operator'))
     return html`<${Dialog} title="Not permitted" onClose=${close}><p>${whyNot()}</p>
       <div class="actions"><button type="button" onClick=${close}>Close</button></div></${Dialog}>`
-  if (wanted.action === 'weights') return html`<${Weights} model=${wanted.model} onClose=${close} />`
-  return html`<${Confirm} key=${JSON.stringify(wanted)} ...${wanted} onClose=${close} />`
+  if (requested.action === 'weights') return html`<${Weights} model=${requested.model} onClose=${close} />`
+  return html`<${Confirm} key=${JSON.stringify(requested)} ...${requested} onClose=${close} />`
 }
 
 export function whyNot() {

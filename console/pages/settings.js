@@ -146,10 +146,10 @@ function Findings({ list, tone }) {
 function Versions() {
   const { versions } = settings.value ?? {}
   const now = status.value
-  const own = routers.value?.this
+  const thisRouter = routers.value?.this
   const others = routers.value?.others ?? []
   return html`<${Card} title="This router" body><${Facts} facts=${[
-    ['Name', own?.name],
+    ['Name', thisRouter?.name],
     ['Version', versions?.router ?? now?.version],
     ['Node.js', versions?.node ?? now?.node],
     [
@@ -176,7 +176,7 @@ function Versions() {
         (
           each,
         ) => html`<tr key=${each.name}><th scope="row">${each.name}</th><td><${State} of=${each.state} /></td><td>${each.version}</td><td class="number">${whole(each.requests_per_minute)}</td>
-          <td class="number narrow-hidden">${whole(each.in_flight)}</td><td class="medium-only"><code>${each.config}</code>${each.config !== own?.config && html` <span class="warn small">another one</span>`}</td><td class="narrow-hidden">${clock(each.seen_at)}</td></tr>`,
+          <td class="number narrow-hidden">${whole(each.in_flight)}</td><td class="medium-only"><code>${each.config}</code>${each.config !== thisRouter?.config && html` <span class="warn small">another one</span>`}</td><td class="narrow-hidden">${clock(each.seen_at)}</td></tr>`,
       )}</tbody></${Table}></${Card}>`
     }`
 }

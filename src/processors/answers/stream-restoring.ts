@@ -161,14 +161,17 @@ export class StreamRestoring {
   #channelOf(at: StreamedText, template: StreamedEvent, frame: Frame): Channel {
     const known = this.#channels.get(at.channel)
     if (known) {
+      known.template = template
+      known.at = at
+      known.frame = frame
       this.#uncounted.set(at.channel, known)
-      return Object.assign(known, { like: template, at, frame })
+      return known
     }
     const isJson = at.isJson === true || this.#options.isStructured
     const writing = isJson ? new JsonWriting() : undefined
     const channel: Channel = {
       restorer: new TextRestorer(this.#options.dictionary, writing),
-      template: template,
+      template,
       at,
       frame,
       raw: '',

@@ -1,5 +1,6 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
+import { pointerSteps } from '../../lib/json/pointer.ts'
 import { badRequest, type RouterError } from '../errors.ts'
 
 /**
@@ -52,14 +53,10 @@ function deepestOf(error: ValueError): ValueError {
 
 /** Converts the JSON pointer `/messages/0/content` to `messages[0].content`. */
 export function fieldAt(pointer: string): string {
-  return pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .reduce(
-      (path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : path === '' ? part : `${path}.${part}`),
-      '',
-    )
+  return pointerSteps(pointer).reduce((path, step) => {
+    if (/^\d+$/.test(step)) return `${path}[${step}]`
+    return path === '' ? step : `${path}.${step}`
+  }, '')
 }
 
 function wantedBy(schema: TSchema): string {
