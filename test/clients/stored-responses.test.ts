@@ -169,6 +169,33 @@ test('a stream tells which server has its response, even if its client leaves be
   assert.equal((await responses.retrieve('resp_1')).status, 'completed')
 })
 
+test('a background response can be cancelled while it is streamed', async (t) => {
+  const created = { type: 'response.created', sequence_number: 0, response: responseOf('resp_1', 'queued') }
+  const delta = { type: 'response.output_text.delta', sequence_number: 1, delta: 'Hi' }
+  const ended = {
+    type: 'response.incomplete',
+    sequence_number: 2,
+    response: responseOf('resp_1', 'cancelled'),
+  }
+  const [first, second, last] = [created, delta, ended].map((data) => `data: ${JSON.stringify(data)}\n\n`)
+  const { promise: end, resolve } = Promise.withResolvers<string>()
+  t.after(() => resolve(''))
+  const server: Script = ({ url }) => {
+    if (!url.endsWith('/cancel')) return { kind: 'stream', pieces: [first ?? '', second ?? '', end] }
+    resolve(last ?? '')
+    return { kind: 'reply', body: responseOf('resp_1', 'cancelled') }
+  }
+  const { clientOf } = await setUp(t, native, server)
+  const { responses } = clientOf('alice')
+  const seen: string[] = []
+  for await (const event of await responses.create({ ...background, stream: true })) {
+    seen.push(event.type)
+    if (event.type === 'response.created')
+      assert.equal((await responses.cancel(event.response.id)).status, 'cancelled')
+  }
+  assert.equal(seen.at(-1), 'response.incomplete')
+})
+
 test('an error of the server reaches the client in its own terms', async (t) => {
   const failing =
     (status: number): Script =>
