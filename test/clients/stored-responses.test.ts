@@ -102,6 +102,27 @@ test('the response of one client cannot be read or cancelled by another', async 
   assert.equal(requests().length, 1)
 })
 
+test('a key that may use a model by an alias has its responses, until it may no longer use the model', async (t) => {
+  const upstream = await startUpstream(backgroundServer())
+  const file = keysFile([{ id: 'alice', key: 'key-of-alice', models: ['alias'] }])
+  const provider = { ...native, api_host: upstream.url }
+  const router = await startRouter({
+    env: { ...file.env, LLM_ROUTER_CONFIG_POLL: '0.05' },
+    models: { ...modelsConfig({ m: [provider], other: [provider] }), aliases: { alias: 'm' } },
+  })
+  t.after(async () => {
+    await router.close()
+    await upstream.close()
+    file.remove()
+  })
+  const { responses } = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: 'key-of-alice', maxRetries: 0 })
+  const { id } = await responses.create({ ...background, model: 'alias' })
+  assert.equal((await responses.retrieve(id)).model, 'alias')
+  file.write([{ id: 'alice', key: 'key-of-alice', models: ['other'] }])
+  await router.logged(({ msg }) => /key/.test(String(msg)) && /reload/.test(String(msg)))
+  await assert.rejects(responses.retrieve(id), NotFoundError)
+})
+
 test('what the router remembers of a response is not a response itself, which earlier versions would continue', async (t) => {
   const { clientOf, requests, router } = await setUp(t, native, backgroundServer())
   const { responses } = clientOf('alice')

@@ -35,12 +35,13 @@ export async function removeHolder(responses: Responses, id: string): Promise<vo
   await responses.remove(recordKey(id))
 }
 
-/** The target that stores a response, if it still exists and the client may use its model. */
+/** The target that stores a response, if it still exists and the client may use its model, under whatever name. */
 export function holderOf(
-  app: FastifyInstance,
-  request: FastifyRequest,
+  { models, rights }: FastifyInstance,
+  { client }: FastifyRequest,
   { model: alias, target: id }: ResponseHolder,
 ): Target | undefined {
-  const model = app.rights.models(request).find(alias)
-  return model && allTargets(model).find((target) => target.id === id && target.paths.responses !== undefined)
+  const model = models.find(alias)
+  if (!model || (client && !rights.mayUse(client, model.alias))) return undefined
+  return allTargets(model).find((target) => target.id === id && target.paths.responses !== undefined)
 }
