@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import OpenAI, { BadRequestError, InternalServerError, NotFoundError, RateLimitError } from 'openai'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
@@ -121,6 +122,18 @@ test('a key that may use a model by an alias has its responses, until it may no 
   file.write([{ id: 'alice', key: 'key-of-alice', models: ['other'] }])
   await router.logged(({ msg }) => /key/.test(String(msg)) && /reload/.test(String(msg)))
   await assert.rejects(responses.retrieve(id), NotFoundError)
+})
+
+test('a response is not returned past a guardrail that was added after its creation', async (t) => {
+  const { clientOf, router, requests } = await setUp(t, native, backgroundServer())
+  const { responses } = clientOf('alice')
+  const { id } = await responses.create(background)
+  const config: object = JSON.parse(readFileSync(router.file, 'utf8'))
+  const guardrail = { type: 'guardrail', name: 'words', on: 'response', words: ['secret'] }
+  writeFileSync(router.file, JSON.stringify({ ...config, processors: [guardrail] }))
+  await router.logged(({ msg }) => msg === 'models-config.json reloaded')
+  await assert.rejects(responses.retrieve(id), NotFoundError)
+  assert.equal(requests().length, 1)
 })
 
 test('what the router remembers of a response is not a response itself, which earlier versions would continue', async (t) => {
