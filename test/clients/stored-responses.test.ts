@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import OpenAI, { BadRequestError, InternalServerError, NotFoundError, RateLimitError } from 'openai'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
@@ -102,6 +103,39 @@ test('the response of one client cannot be read or cancelled by another', async 
   assert.equal(requests().length, 1)
 })
 
+test('a key that may use a model by an alias has its responses, until it may no longer use the model', async (t) => {
+  const upstream = await startUpstream(backgroundServer())
+  const file = keysFile([{ id: 'alice', key: 'key-of-alice', models: ['alias'] }])
+  const provider = { ...native, api_host: upstream.url }
+  const router = await startRouter({
+    env: { ...file.env, LLM_ROUTER_CONFIG_POLL: '0.05' },
+    models: { ...modelsConfig({ m: [provider], other: [provider] }), aliases: { alias: 'm' } },
+  })
+  t.after(async () => {
+    await router.close()
+    await upstream.close()
+    file.remove()
+  })
+  const { responses } = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: 'key-of-alice', maxRetries: 0 })
+  const { id } = await responses.create({ ...background, model: 'alias' })
+  assert.equal((await responses.retrieve(id)).model, 'alias')
+  file.write([{ id: 'alice', key: 'key-of-alice', models: ['other'] }])
+  await router.logged(({ msg }) => /key/.test(String(msg)) && /reload/.test(String(msg)))
+  await assert.rejects(responses.retrieve(id), NotFoundError)
+})
+
+test('a response is not returned past a guardrail that was added after its creation', async (t) => {
+  const { clientOf, router, requests } = await setUp(t, native, backgroundServer())
+  const { responses } = clientOf('alice')
+  const { id } = await responses.create(background)
+  const config: object = JSON.parse(readFileSync(router.file, 'utf8'))
+  const guardrail = { type: 'guardrail', name: 'words', on: 'response', words: ['secret'] }
+  writeFileSync(router.file, JSON.stringify({ ...config, processors: [guardrail] }))
+  await router.logged(({ msg }) => msg === 'models-config.json reloaded')
+  await assert.rejects(responses.retrieve(id), NotFoundError)
+  assert.equal(requests().length, 1)
+})
+
 test('what the router remembers of a response is not a response itself, which earlier versions would continue', async (t) => {
   const { clientOf, requests, router } = await setUp(t, native, backgroundServer())
   const { responses } = clientOf('alice')
@@ -167,6 +201,33 @@ test('a stream tells which server has its response, even if its client leaves be
   }
   assert.equal((await logged).outcome, 'client_gone')
   assert.equal((await responses.retrieve('resp_1')).status, 'completed')
+})
+
+test('a background response can be cancelled while it is streamed', async (t) => {
+  const created = { type: 'response.created', sequence_number: 0, response: responseOf('resp_1', 'queued') }
+  const delta = { type: 'response.output_text.delta', sequence_number: 1, delta: 'Hi' }
+  const ended = {
+    type: 'response.incomplete',
+    sequence_number: 2,
+    response: responseOf('resp_1', 'cancelled'),
+  }
+  const [first, second, last] = [created, delta, ended].map((data) => `data: ${JSON.stringify(data)}\n\n`)
+  const { promise: end, resolve } = Promise.withResolvers<string>()
+  t.after(() => resolve(''))
+  const server: Script = ({ url }) => {
+    if (!url.endsWith('/cancel')) return { kind: 'stream', pieces: [first ?? '', second ?? '', end] }
+    resolve(last ?? '')
+    return { kind: 'reply', body: responseOf('resp_1', 'cancelled') }
+  }
+  const { clientOf } = await setUp(t, native, server)
+  const { responses } = clientOf('alice')
+  const seen: string[] = []
+  for await (const event of await responses.create({ ...background, stream: true })) {
+    seen.push(event.type)
+    if (event.type === 'response.created')
+      assert.equal((await responses.cancel(event.response.id)).status, 'cancelled')
+  }
+  assert.equal(seen.at(-1), 'response.incomplete')
 })
 
 test('an error of the server reaches the client in its own terms', async (t) => {

@@ -207,6 +207,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     this.#contentSeen()
     this.#bounds.touch()
     this.#handedOver = true
+    this.#context.services.exchange.answerId ??= filter.state.answerId
     client.onStop?.((error) => this.#stopped(error))
     client.commit(this.#status, this.#headers)
     const held = joined(this.#chunks.take())

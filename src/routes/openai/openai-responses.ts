@@ -68,6 +68,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         isStored,
         remembered,
         dialect: client.dialect,
+        askedModel: client.alias,
       })
       const only: Pick<ClientRequest, 'only'> = isUnknown ? { only: 'responses' } : {}
       const engine = engineWithPrevious(app, request, client.model, remembered.heldBy)
@@ -89,7 +90,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           engine,
         )
       } finally {
-        if (body.store !== false) storing.rememberHolder(client.alias)
+        storing.rememberHolder()
       }
     })
 

@@ -35,12 +35,17 @@ export async function removeHolder(responses: Responses, id: string): Promise<vo
   await responses.remove(recordKey(id))
 }
 
-/** The target that stores a response, if it still exists and the client may use its model. */
+/**
+ * The target that stores a response, if it still exists and the client may use its model, under whatever name. Undefined if
+ * processors apply to the model by now, because the server would return the response without them.
+ */
 export function holderOf(
-  app: FastifyInstance,
-  request: FastifyRequest,
+  { models, processors, rights }: FastifyInstance,
+  { client }: FastifyRequest,
   { model: alias, target: id }: ResponseHolder,
 ): Target | undefined {
-  const model = app.rights.models(request).find(alias)
-  return model && allTargets(model).find((target) => target.id === id && target.paths.responses !== undefined)
+  const model = models.find(alias)
+  if (!model || (client && !rights.mayUse(client, model.alias))) return undefined
+  if (processors.namesFor([model.alias], client).length > 0) return undefined
+  return allTargets(model).find((target) => target.id === id && target.paths.responses !== undefined)
 }

@@ -61,6 +61,8 @@ interface StoringOptions {
   isStored: boolean
   remembered: StoredItems
   dialect: Dialect
+  /** The model as the client named it. */
+  askedModel: string
 }
 
 /** Stores the response to a request before the client can refer to it. */
@@ -68,6 +70,7 @@ export class ResponseStoring {
   readonly #options: StoringOptions
   #response: JsonObject | undefined
   #stored: Promise<void> | undefined
+  #remembersHolder = false
 
   constructor(options: StoringOptions) {
     this.#options = options
@@ -90,7 +93,10 @@ export class ResponseStoring {
     if (this.#stored || processing?.isJudging) return this.#stored
     // A blocked stream has no response to store.
     const written = this.#response ?? (isStored && processing?.isBlocked ? {} : undefined)
-    if (!written) return undefined
+    if (!written) {
+      this.rememberHolder()
+      return undefined
+    }
     // Store what the client gets: pseudonyms are only valid within one request.
     this.#stored = this.#store(
       processing?.responseForClient(written, dialect.contents?.answers ?? {}) ?? written,
@@ -98,11 +104,16 @@ export class ResponseStoring {
     return this.#stored
   }
 
-  /** At the end of the response: remembers the server that stores it, if the router does not. */
-  rememberHolder(askedModel: string): void {
-    const { request, store } = this.#options
-    if (this.#response || this.#stored || request.processing) return
-    this.#stored = this.#logFailure(putHolder(store, request, askedModel))
+  /**
+   * Remembers the server that stores the response, if the router does not. Called with the first bytes, because a client may
+   * cancel a background response while it is streamed.
+   */
+  rememberHolder(): void {
+    const { request, store, body, askedModel } = this.#options
+    if (body.store === false || this.#response || this.#stored || request.processing) return
+    if (this.#remembersHolder || request.exchange.answerId === undefined) return
+    this.#remembersHolder = true
+    void this.#logFailure(putHolder(store, request, askedModel))
   }
 
   async #store(response: JsonObject): Promise<void> {
