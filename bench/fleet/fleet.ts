@@ -1,9 +1,9 @@
 import type { EngineSignals } from '../../src/sdk/engine-signals.ts'
 import type { RoutingRequest, Strategy, StrategyInstance, TargetSignals } from '../../src/sdk/strategy.ts'
 import type { Target } from '../../src/sdk/target.ts'
-import { seededRandom } from '../strategies/seeded-random.ts'
 import { plainRequest, simulatedTarget } from '../strategies/simulated-server.ts'
 import { Timeline } from '../strategies/timeline.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 import { type Answered, Engine, type EngineShape, type Job, keysOf } from './engine.ts'
 
 /** A simulated server as a router sees it. */

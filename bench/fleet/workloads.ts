@@ -1,4 +1,4 @@
-import { seededRandom } from '../strategies/seeded-random.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 import type { EngineShape, Part } from './engine.ts'
 import type { Fleet, Turn } from './fleet.ts'
 

@@ -1,5 +1,5 @@
 import { type BuiltInKind, builtInKinds } from '../../src/sdk/masked-kinds.ts'
-import { seededRandom } from '../strategies/seeded-random.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 import { carriers, negatives } from './carriers.ts'
 import { digits, pick, type Random, values } from './values.ts'
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { builtInKinds } from '../../src/sdk/masked-kinds.ts'
-import { seededRandom } from '../strategies/seeded-random.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 import type { Labelled } from './corpus.ts'
 import { heldOutValues } from './held-out-values.ts'
 import { digits, letters } from './values.ts'

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SearchedIndex } from '../../src/lib/vector-index/search.ts'
 import { IndexWriter } from '../../src/lib/vector-index/write.ts'
-import { seededRandom } from '../strategies/seeded-random.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 
 const sizes = process.argv.slice(2).map(Number)
 const dimensions = [384, 1_024]

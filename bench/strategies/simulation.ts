@@ -1,5 +1,5 @@
 import type { RoutingRequest, Strategy, StrategyInstance } from '../../src/sdk/strategy.ts'
-import { seededRandom } from './seeded-random.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 import { plainRequest, SimulatedServer, type SimulatedServerPlan, type Work } from './simulated-server.ts'
 import { Timeline } from './timeline.ts'
 

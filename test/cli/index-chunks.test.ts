@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { readers } from '../../src/cli/index-documents/sections.ts'
 import { splitText } from '../../src/cli/index-documents/split-text.ts'
-import { seededRandom } from '../helpers/seeded-random.ts'
 
 test('chunks do not exceed their size, omit no word and overlap', () => {
   const random = seededRandom(7)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { repeats } from '../helpers/repeats.ts'
@@ -15,7 +16,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { seededRandom } from '../helpers/seeded-random.ts'
 
 const clients = repeats(400, 10_000)
 const seed = 20261123

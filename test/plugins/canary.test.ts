@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { post } from '../helpers/http.ts'
 import { keysFile } from '../helpers/keys-file.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -9,7 +10,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { seededRandom } from '../helpers/seeded-random.ts'
 
 const json = { 'content-type': 'application/json' }
 const operatorKey = 'operator-key-of-this-test'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { isObject } from '../../src/lib/json/read.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
-import { seededRandom } from '../helpers/seeded-random.ts'
 import { askIn, clientDialects, endOf } from './dialect-players.ts'
 import { type Cut, type Echo, everyCharacter, startEcho, upstreamKinds, wholeText } from './echo-upstream.ts'
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { responsesContents } from '../../src/dialects/responses/contents/index.ts'
 import { isObject } from '../../src/lib/json/read.ts'
 import { ChangedText, type OffsetUnit } from '../../src/processors/answers/changed-text.ts'
@@ -7,7 +8,6 @@ import { EventFraming } from '../../src/processors/answers/framing.ts'
 import { type RestoringOptions, restoredBody } from '../../src/processors/answers/restoring.ts'
 import { StreamRestoring } from '../../src/processors/answers/stream-restoring.ts'
 import { Dictionary } from '../../src/processors/masking/restorer.ts'
-import { seededRandom } from '../helpers/seeded-random.ts'
 
 const pieces = ['a', 'ż', 'ß', '–', '🎉', '👩‍💻', ' ', 'ó', 'x']
 const units: readonly OffsetUnit[] = ['utf8', 'utf16', 'code_points']

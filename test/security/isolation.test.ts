@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, RawClient } from '../helpers/raw-client.ts'
@@ -96,19 +97,8 @@ test('S32 no response opens the router to web pages of other origins', async () 
   }
 })
 
-/** Numbers that look random and are the same in every run: mulberry32. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 test('S33 no bytes of a client end the process or keep it from answering the next client', async () => {
-  const random = randomFrom(20261123)
+  const random = seededRandom(20261123)
   const body = { model: 'same', messages: [{ role: 'user', content: 'x' }], stream: true }
   const good = postBytes(path, body, ['expect: 100-continue', 'x-request-id: a', 'te: trailers'])
   const bytes = ['\r\n', '\0', '\x7f', '\xff', ':', ' ', '%', '"', '{', '}', '\\', 'chunked', '0', '-1', '\n']

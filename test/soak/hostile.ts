@@ -1,6 +1,6 @@
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { keysFile } from '../helpers/keys-file.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
-import { seededRandom } from '../helpers/seeded-random.ts'
 import { fleetConfig, type SoakModel, startFleet } from './fleet.ts'
 import { runGoodClient } from './good-clients.ts'
 import { Ledger } from './ledger.ts'

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
-import { seededRandom } from '../helpers/seeded-random.ts'
 
 /*
  * Thirty clients that send HTTP requests of random, often invalid parts, and leave in every way that a socket can, beside one

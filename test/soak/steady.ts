@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { faults, faultText, wholeJson } from '../faults/upstream-faults.ts'
 import {
   answerBytes,
@@ -14,7 +15,6 @@ import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
-import { seededRandom } from '../helpers/seeded-random.ts'
 
 /*
  * Clients of both dialects, one in ten of which disconnects early, over three upstreams, one in ten of whose

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom } from '../../bench/strategies/seeded-random.ts'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom } from '../../bench/strategies/seeded-random.ts'
 import { plainRequest } from '../../bench/strategies/simulated-server.ts'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import type { SharingInstance } from '../../src/sdk/strategy.ts'
 import { leastBusy } from '../../src/strategies/least-busy.ts'
 import { countOf, picks, type Signals, signalsOf } from './signals.ts'

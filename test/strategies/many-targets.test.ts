@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom } from '../../bench/strategies/seeded-random.ts'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import type { SharingStrategy } from '../../src/sdk/strategy.ts'
 import { adaptive } from '../../src/strategies/adaptive.ts'
 import { balanced } from '../../src/strategies/balanced.ts'

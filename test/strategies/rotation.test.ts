@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom } from '../../bench/strategies/seeded-random.ts'
 import { plainRequest } from '../../bench/strategies/simulated-server.ts'
+import { seededRandom } from '../../bench/support/seeded-random.ts'
 import type { SharingStrategy, TargetSignals } from '../../src/sdk/strategy.ts'
 import { balanced } from '../../src/strategies/balanced.ts'
 import { weighted } from '../../src/strategies/weighted.ts'

@@ -5,7 +5,7 @@ import { anthropic } from '../../../src/dialects/anthropic/index.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
 import { openai } from '../../../src/dialects/openai/index.ts'
 import type { Dialect } from '../../../src/sdk/dialect.ts'
-import { context, cutAt } from './support.ts'
+import { context, cutAt } from '../shared/codec.ts'
 
 function fixture(path: string): Buffer {
   return readFileSync(new URL(`../../fixtures/${path}`, import.meta.url))

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createPassthrough } from '../../../src/dialects/anthropic/passthrough.ts'
-import { cutAt, fixture, fixtures, passPieces, singleBytes, sse, withLineEnds } from './support.ts'
+import { cutAt, singleBytes, withLineEnds } from '../shared/codec.ts'
+import { fixture, fixtures, passPieces, sse } from './support.ts'
 
 /** What the client must receive: the same bytes with the other model name in the first event. */
 function renamed(bytes: Buffer, model = 'alias'): string {

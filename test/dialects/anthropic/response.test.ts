@@ -5,7 +5,7 @@ import { writeResponse } from '../../../src/dialects/anthropic/response/write.ts
 import { estimateTokens } from '../../../src/dialects/anthropic/token-estimate.ts'
 import type { ChatChoice, ChatResponse } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
-import { context } from './support.ts'
+import { context } from '../shared/codec.ts'
 
 const message = {
   id: 'msg_up1',

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createReader } from '../../../src/dialects/anthropic/stream/read.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
-import { cutAt, fixture, fixtures, read, readPieces, singleBytes, sse, withLineEnds } from './support.ts'
+import { cutAt, singleBytes, withLineEnds } from '../shared/codec.ts'
+import { fixture, fixtures, read, readPieces, sse } from './support.ts'
 
 const start = {
   type: 'message_start',

@@ -4,7 +4,8 @@ import { createWriter } from '../../../src/dialects/anthropic/stream/write.ts'
 import { estimateTokens } from '../../../src/dialects/anthropic/token-estimate.ts'
 import type { ChatEvent, FinishReason } from '../../../src/sdk/chat.ts'
 import { upstreamFailed } from '../../../src/sdk/errors.ts'
-import { context, fixture, readPieces, written } from './support.ts'
+import { context } from '../shared/codec.ts'
+import { fixture, readPieces, written } from './support.ts'
 
 const text = (value: string): ChatEvent => ({ type: 'text-delta', choice: 0, text: value })
 const thought = (value: string): ChatEvent => ({ type: 'reasoning-delta', choice: 0, text: value })

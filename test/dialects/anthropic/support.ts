@@ -6,8 +6,8 @@ import { writeRequest } from '../../../src/dialects/anthropic/request/write.ts'
 import { createReader } from '../../../src/dialects/anthropic/stream/read.ts'
 import { createWriter } from '../../../src/dialects/anthropic/stream/write.ts'
 import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
-import type { AnswerContext, ChatPassthrough } from '../../../src/sdk/dialect.ts'
-import { RouterError } from '../../../src/sdk/errors.ts'
+import type { AnswerContext } from '../../../src/sdk/dialect.ts'
+import { chatRequest, context, eventsOf, type Passed, passed, rejection } from '../shared/codec.ts'
 
 export const fixtures = [
   'text.sse',
@@ -21,22 +21,10 @@ export function fixture(name: (typeof fixtures)[number]): Buffer {
   return readFileSync(new URL(`../../fixtures/anthropic/${name}`, import.meta.url))
 }
 
-export const context: AnswerContext = {
-  model: 'alias',
-  id: '0123456789abcdef01234567',
-  created: 1_795_400_000,
-  includeUsage: true,
-  elapsedMs: () => 5,
-  now: () => new Date(0),
-}
-
 export function readPieces(pieces: readonly Uint8Array[]): ChatEvent[] {
   let made = 0
   const reader = createReader(() => `made_${++made}`)
-  const events: ChatEvent[] = []
-  for (const piece of pieces) reader.push(piece, (event) => events.push(event))
-  reader.end((event) => events.push(event))
-  return events
+  return eventsOf(reader, pieces)
 }
 
 /** One server-sent event per value, named by its type. */
@@ -50,17 +38,8 @@ export function read(...values: Record<string, unknown>[]): ChatEvent[] {
   return readPieces([sse(...values)])
 }
 
-export interface Passed {
-  out: string
-  state: ChatPassthrough['state']
-}
-
 export function passPieces(pieces: readonly Buffer[], model = 'alias'): Passed {
-  const passthrough = createPassthrough({ model, stripUsage: false, choices: 1 })
-  const out = [...pieces.map((piece) => passthrough.push(piece)), passthrough.end()].filter(
-    (bytes) => bytes !== undefined,
-  )
-  return { out: Buffer.concat(out).toString(), state: passthrough.state }
+  return passed(createPassthrough({ model, stripUsage: false, choices: 1 }), pieces)
 }
 
 /** The data of each event that a writer emits. Also checks that each event is named by its type. */
@@ -82,18 +61,6 @@ export function written(
     })
 }
 
-export function cutAt(bytes: Buffer, at: number): Buffer[] {
-  return [bytes.subarray(0, at), bytes.subarray(at)]
-}
-
-export function singleBytes(bytes: Buffer): Buffer[] {
-  return Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))
-}
-
-export function withLineEnds(bytes: Buffer, lineEnd: string): Buffer {
-  return Buffer.from(bytes.toString().replaceAll('\n', lineEnd))
-}
-
 export const hi = { role: 'user', content: 'Hi' }
 
 export function readMembers(members: Record<string, unknown>): ChatRequest {
@@ -106,27 +73,7 @@ export function turns(...messages: object[]): ChatMessage[] {
 
 /** The path in a 400 error. */
 export function refusedAt(act: () => unknown): string | undefined {
-  try {
-    act()
-  } catch (error) {
-    assert.ok(error instanceof RouterError, String(error))
-    assert.equal(error.status, 400)
-    return error.param
-  }
-  return assert.fail('must be rejected')
-}
-
-export function chatRequest(changes: Partial<ChatRequest> = {}): ChatRequest {
-  return {
-    model: 'alias',
-    stream: false,
-    includeUsage: true,
-    messages: [{ role: 'user', parts: [{ type: 'text', text: 'Hi' }] }],
-    tools: [],
-    sampling: {},
-    extras: {},
-    ...changes,
-  }
+  return rejection(act).param
 }
 
 /** What is sent upstream for a request, and the names of the dropped fields. */

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ollamaGenerate } from '../../../src/dialects/ollama/generate.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
-import { chatRequest, contextAt, cutInTwo, passChunks, readChunks } from './support.ts'
+import { chatRequest, everyCut } from '../shared/codec.ts'
+import { contextAt, passChunks, readChunks } from './support.ts'
 
 const codec = ollamaGenerate.chat
 
@@ -34,12 +35,12 @@ const events: ChatEvent[] = [
 ]
 
 test('a generate stream reads the same wherever it is split', () => {
-  for (const chunks of cutInTwo(stream)) assert.deepEqual(readChunks(chunks), events)
+  for (const chunks of everyCut(stream)) assert.deepEqual(readChunks(chunks), events)
 })
 
 test('a generate stream passes through with only the model changed, wherever it is split', () => {
   const wanted = stream.toString().replaceAll('"up"', '"alias"')
-  for (const chunks of cutInTwo(stream)) {
+  for (const chunks of everyCut(stream)) {
     const { out, state } = passChunks(chunks)
     assert.equal(out, wanted)
     assert.ok(state.ended && state.content)

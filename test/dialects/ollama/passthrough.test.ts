@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createPassthrough } from '../../../src/dialects/ollama/passthrough.ts'
-import { cutInTwo, fixture, fixtures, oneByOne, passChunks } from './support.ts'
+import { everyCut, singleBytes } from '../shared/codec.ts'
+import { fixture, fixtures, passChunks } from './support.ts'
 
 /** What the client must receive: the fixture's own bytes, except the first `model` of each line. */
 function renamed(bytes: Buffer): string {
@@ -28,7 +29,7 @@ describe('streams split at any byte', () => {
     const expected = failed ? `${renamed(bytes).split('\n')[0]}\n` : renamed(bytes)
 
     test(`${name}: bytes pass through with only the model replaced, split anywhere`, () => {
-      for (const chunks of [...cutInTwo(bytes), oneByOne(bytes)]) {
+      for (const chunks of [...everyCut(bytes), singleBytes(bytes)]) {
         const { out, state } = passChunks(chunks)
         assert.equal(out, expected)
         assert.equal(state.ended, !failed)
@@ -47,7 +48,7 @@ describe('streams split at any byte', () => {
 
     test(`${name}: CRLF line endings are kept`, () => {
       const crlf = (text: string) => text.replaceAll('\n', '\r\n')
-      assert.equal(passChunks(oneByOne(Buffer.from(crlf(bytes.toString())))).out, crlf(expected))
+      assert.equal(passChunks(singleBytes(Buffer.from(crlf(bytes.toString())))).out, crlf(expected))
     })
   }
 })

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { writeRequest } from '../../../src/dialects/ollama/request/write.ts'
 import type { ChatRequest, UserPart } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
-import { chatRequest } from './support.ts'
+import { chatRequest } from '../shared/codec.ts'
 
 const tools = [{ name: 'f', description: 'd', parameters: { type: 'object' }, strict: true }, { name: 'g' }]
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
-import { cutInTwo, fixture, fixtures, oneByOne, readChunks, readText } from './support.ts'
+import { everyCut, singleBytes } from '../shared/codec.ts'
+import { fixture, fixtures, readChunks, readText } from './support.ts'
 
 const created = Date.UTC(2026, 10, 23, 10) / 1000
 
@@ -133,13 +134,13 @@ describe('streams split at any byte', () => {
     const expected = plain(readChunks([bytes]))
 
     test(`${name}: a split at any byte changes nothing`, () => {
-      for (const chunks of cutInTwo(bytes)) assert.deepEqual(plain(readChunks(chunks)), expected)
+      for (const chunks of everyCut(bytes)) assert.deepEqual(plain(readChunks(chunks)), expected)
     })
 
     test(`${name}: single bytes and CRLF yield the same events`, () => {
-      assert.deepEqual(plain(readChunks(oneByOne(bytes))), expected)
+      assert.deepEqual(plain(readChunks(singleBytes(bytes))), expected)
       const crlf = Buffer.from(bytes.toString().replaceAll('\n', '\r\n'))
-      assert.deepEqual(plain(readChunks(oneByOne(crlf))), expected)
+      assert.deepEqual(plain(readChunks(singleBytes(crlf))), expected)
     })
 
     test(`${name}: a close before the last line is complete is an error, never an end`, () => {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { createPassthrough } from '../../../src/dialects/ollama/passthrough.ts'
 import { createReader } from '../../../src/dialects/ollama/stream/read.ts'
-import type { ChatEvent, ChatRequest } from '../../../src/sdk/chat.ts'
-import type { AnswerContext, ChatPassthrough } from '../../../src/sdk/dialect.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
+import type { AnswerContext } from '../../../src/sdk/dialect.ts'
+import { type Passed, passed } from '../shared/codec.ts'
 
 export const fixtures = [
   'text',
@@ -31,29 +32,8 @@ export function readText(text: string, isComplete = false): ChatEvent[] {
   return readChunks([Buffer.from(text)], true, isComplete)
 }
 
-export interface Passed {
-  out: string
-  state: ChatPassthrough['state']
-}
-
 export function passChunks(chunks: readonly Buffer[], model = 'alias', close = true): Passed {
-  const passthrough = createPassthrough({ model, stripUsage: false, choices: 1 })
-  const out: Buffer[] = []
-  for (const chunk of chunks) {
-    const bytes = passthrough.push(chunk)
-    if (bytes) out.push(bytes)
-  }
-  const last = close ? passthrough.end() : undefined
-  if (last) out.push(last)
-  return { out: Buffer.concat(out).toString(), state: passthrough.state }
-}
-
-export function cutInTwo(bytes: Buffer): Buffer[][] {
-  return Array.from(bytes, (_byte, at) => [bytes.subarray(0, at), bytes.subarray(at)])
-}
-
-export function oneByOne(bytes: Buffer): Buffer[] {
-  return Array.from(bytes, (_byte, at) => bytes.subarray(at, at + 1))
+  return passed(createPassthrough({ model, stripUsage: false, choices: 1 }), chunks, close)
 }
 
 /** A context whose clock is set by the test, in milliseconds since the request. */
@@ -65,18 +45,5 @@ export function contextAt(clock: { ms: number }, model = 'alias'): AnswerContext
     includeUsage: true,
     elapsedMs: () => clock.ms,
     now: () => new Date(Date.UTC(2026, 10, 23, 10, 0, 0) + clock.ms),
-  }
-}
-
-export function chatRequest(changes: Partial<ChatRequest> = {}): ChatRequest {
-  return {
-    model: 'alias',
-    stream: true,
-    includeUsage: true,
-    messages: [{ role: 'user', parts: [{ type: 'text', text: 'Hi' }] }],
-    tools: [],
-    sampling: {},
-    extras: {},
-    ...changes,
   }
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openaiCompletion } from '../../../src/dialects/openai/completion/index.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
-import { context, cutAt, passPieces, readPieces, singleBytes } from './replay.ts'
+import { context, cutAt, singleBytes } from '../shared/codec.ts'
+import { passPieces, readPieces } from './replay.ts'
 
 const codec = openaiCompletion.chat
 

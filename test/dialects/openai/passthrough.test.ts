@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createPassthrough } from '../../../src/dialects/openai/passthrough.ts'
-import { cutAt, fixture, passPieces, singleBytes, withLineEnds } from './replay.ts'
+import { cutAt, singleBytes, withLineEnds } from '../shared/codec.ts'
+import { fixture, passPieces } from './replay.ts'
 
 const usage = { promptTokens: 9, completionTokens: 4 }
 

@@ -1,7 +1,6 @@
-import assert from 'node:assert/strict'
 import { readRequest } from '../../../src/dialects/openai/request/read.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
-import { RouterError } from '../../../src/sdk/errors.ts'
+import { rejection } from '../shared/codec.ts'
 
 const user = { role: 'user', content: 'Hi' }
 
@@ -15,14 +14,7 @@ export function turns(...messages: object[]): ChatMessage[] {
 
 /** The path in a 400 error. */
 export function refusedAt(members: Record<string, unknown>): string | undefined {
-  try {
-    readMembers(members)
-  } catch (error) {
-    assert.ok(error instanceof RouterError)
-    assert.equal(error.status, 400)
-    return error.param
-  }
-  return assert.fail('must be rejected')
+  return rejection(() => readMembers(members)).param
 }
 
 export function call(id: string | undefined, args: unknown = '{}', name = 'f'): object {

@@ -5,7 +5,7 @@ import { readResponse } from '../../../src/dialects/openai/response/read.ts'
 import { writeResponse } from '../../../src/dialects/openai/response/write.ts'
 import type { ChatResponse } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
-import { context } from './replay.ts'
+import { context } from '../shared/codec.ts'
 
 function answer(message: object, choice: object = {}): Record<string, unknown> {
   return {

@@ -1,19 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
-import {
-  causeCodeOf,
-  countingReader,
-  cutAt,
-  delta,
-  fixture,
-  fragment,
-  lastOf,
-  read,
-  readPieces,
-  singleBytes,
-  withLineEnds,
-} from './replay.ts'
+import { cutAt, singleBytes, withLineEnds } from '../shared/codec.ts'
+import { causeCodeOf, countingReader, delta, fixture, fragment, lastOf, read, readPieces } from './replay.ts'
 
 const fixtures = [
   'text.sse',

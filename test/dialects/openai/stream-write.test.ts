@@ -3,7 +3,8 @@ import { describe, it } from 'node:test'
 import { createWriter } from '../../../src/dialects/openai/stream/write.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import { streamTruncated } from '../../../src/sdk/errors.ts'
-import { context, fixture, readPieces } from './replay.ts'
+import { context } from '../shared/codec.ts'
+import { fixture, readPieces } from './replay.ts'
 
 function write(events: readonly ChatEvent[], includeUsage = true): string {
   const writer = createWriter({ ...context, includeUsage })

@@ -5,7 +5,8 @@ import { createPassthrough } from '../../../src/dialects/responses/passthrough.t
 import { applyEdits, scanObject } from '../../../src/lib/json/splice.ts'
 import type { ChatPassthrough } from '../../../src/sdk/dialect.ts'
 import { streamTruncated } from '../../../src/sdk/errors.ts'
-import { cutAt, fixture, singleBytes, streamOf } from './support.ts'
+import { cutAt, singleBytes } from '../shared/codec.ts'
+import { fixture, streamOf } from './support.ts'
 
 function pass(pieces: readonly Buffer[]): { out: string; state: ChatPassthrough['state'] } {
   const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })

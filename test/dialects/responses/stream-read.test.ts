@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
-import { cutAt, fixture, readPieces, singleBytes, streamOf } from './support.ts'
+import { cutAt, singleBytes } from '../shared/codec.ts'
+import { fixture, readPieces, streamOf } from './support.ts'
 
 function call(number: number, id: string, name: string, ...pieces: string[]): ChatEvent[] {
   return [

@@ -1,11 +1,11 @@
-import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import type { StoredItems } from '../../../src/dialects/responses/request/input-read.ts'
 import { readRequest } from '../../../src/dialects/responses/request/read.ts'
 import { createReader } from '../../../src/dialects/responses/stream/read.ts'
 import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
 import type { AnswerContext, ChatStreamReader } from '../../../src/sdk/dialect.ts'
-import { RouterError } from '../../../src/sdk/errors.ts'
+import type { RouterError } from '../../../src/sdk/errors.ts'
+import { eventsOf, rejection } from '../shared/codec.ts'
 
 export type Json = Record<string, unknown>
 
@@ -37,14 +37,7 @@ export function refusedAt(members: Json): string | undefined {
 }
 
 export function refusal(members: Json): RouterError {
-  try {
-    readMembers(members)
-  } catch (error) {
-    assert.ok(error instanceof RouterError, String(error))
-    assert.equal(error.status, 400)
-    return error
-  }
-  return assert.fail('must be rejected')
+  return rejection(() => readMembers(members))
 }
 
 /** Ids in the order of the requests for them, so that responses can be compared. */
@@ -57,13 +50,7 @@ export function readPieces(
   pieces: readonly Uint8Array[],
   reader: ChatStreamReader = createReader(countingIds()),
 ): ChatEvent[] {
-  const events: ChatEvent[] = []
-  const emit = (event: ChatEvent): void => {
-    events.push(event)
-  }
-  for (const piece of pieces) reader.push(piece, emit)
-  reader.end(emit)
-  return events
+  return eventsOf(reader, pieces)
 }
 
 /** The bytes of a stream of these events. */
@@ -71,12 +58,4 @@ export function streamOf(...events: Json[]): Buffer {
   return Buffer.from(
     events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join(''),
   )
-}
-
-export function cutAt(bytes: Buffer, at: number): Buffer[] {
-  return [bytes.subarray(0, at), bytes.subarray(at)]
-}
-
-export function singleBytes(bytes: Buffer): Buffer[] {
-  return Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))
 }

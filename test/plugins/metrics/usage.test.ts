@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../../bench/support/seeded-random.ts'
 import { BusyClock } from '../../../src/relay/attempt/busy-clock.ts'
 import { post } from '../../helpers/http.ts'
 import { keysFile } from '../../helpers/keys-file.ts'
 import { startRouter } from '../../helpers/router.ts'
 import { openaiStream, startUpstream } from '../../helpers/scripted-upstream.ts'
-import { seededRandom } from '../../helpers/seeded-random.ts'
 
 const server = (number: number, gpus: number) => ({
   id: `t-${number}`,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../../bench/support/seeded-random.ts'
 import { JsonWriting } from '../../../src/processors/masking/json-writing.ts'
 import { masked } from '../../../src/processors/masking/masking.ts'
 import { MaskingRules } from '../../../src/processors/masking/masking-rules.ts'
 import { Pseudonyms } from '../../../src/processors/masking/pseudonyms.ts'
 import { Dictionary, longestSpelling, TextRestorer } from '../../../src/processors/masking/restorer.ts'
-import { seededRandom } from '../../helpers/seeded-random.ts'
 
 const rules = new MaskingRules({
   off: [],
