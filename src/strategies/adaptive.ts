@@ -52,7 +52,11 @@ export const adaptive: SharingStrategy = {
         const lastPicked = history.of(targets, moment)
         const picked = choose(targets, lastPicked, moment)
         picks++
-        Object.assign(lastPicked[targets.indexOf(picked)] ?? {}, { at: moment.at, picks })
+        const last = lastPicked[targets.indexOf(picked)]
+        if (last) {
+          last.at = moment.at
+          last.picks = picks
+        }
         return picked
       },
     }

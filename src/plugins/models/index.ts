@@ -110,7 +110,10 @@ export default fp(
       app.processors.use(loaded.compiled)
       app.retrieval.use(loaded.retrievals)
       app.answerCache.use(loaded.processors, next)
-      if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
+      if (isReload) {
+        loading.version = loaded.version
+        loading.at = new Date()
+      }
       loading.warnings = warningsOf(loaded, app.config.modelsConfigPath)
       // Learned state is kept where nothing has changed.
       if (!isDeepStrictEqual(loading.autoModel, loaded.autoModel)) loading.autoModel = loaded.autoModel

@@ -177,8 +177,8 @@ export class ResponseProcessing {
   }
 
   /** The last content of the request, as sent by the client and as sent upstream. */
-  protected setLastContent(asked: { sent: string; upstream: string }): void {
-    this.#lastContent = asked
+  protected setLastContent(content: { sent: string; upstream: string }): void {
+    this.#lastContent = content
   }
 
   /** The documents of the request, to which citations refer. */

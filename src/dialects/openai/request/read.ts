@@ -25,8 +25,10 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const messages = readMessages(body.messages, dropped.add)
   reportNestedMembers(body, (field) => dropped.add(field, notTranslated))
   const extras = unknownMembers(body, OpenaiChatBody.properties)
-  const asked = readResponseFormat(body.response_format) ?? readOllamaFormat(body.format)
-  const { format, others } = asked ? { format: asked, others: extras } : readJsonConstraint(extras)
+  const explicitFormat = readResponseFormat(body.response_format) ?? readOllamaFormat(body.format)
+  const { format, others } = explicitFormat
+    ? { format: explicitFormat, others: extras }
+    : readJsonConstraint(extras)
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
