@@ -29,7 +29,7 @@ import { api, may, me, pathPart, status } from '../live.js'
 const confirmation = signal()
 
 /** Opens the dialog that confirms an action on a target or a model. */
-export function act(action, subject) {
+export function confirmAction(action, subject) {
   confirmation.value = { action, ...subject }
 }
 
@@ -180,13 +180,13 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
     <div class="row">
       ${
         isDrained
-          ? html`<button type="button" class="primary" onClick=${() => act('resume', { target: id })}>Resume</button>`
-          : html`<button type="button" onClick=${() => act('drain', { target: id })}>Drain</button>`
+          ? html`<button type="button" class="primary" onClick=${() => confirmAction('resume', { target: id })}>Resume</button>`
+          : html`<button type="button" onClick=${() => confirmAction('drain', { target: id })}>Drain</button>`
       }
-      <button type="button" onClick=${() => act('reset', { target: id })}>Reset failures</button>
-      <button type="button" onClick=${() => act('load', { model: model.name })}>Load model</button>
-      <button type="button" onClick=${() => act('unload', { model: model.name })}>Unload model</button>
-      <button type="button" onClick=${() => act('weights', { model: model.name })}>Weights</button>
+      <button type="button" onClick=${() => confirmAction('reset', { target: id })}>Reset failures</button>
+      <button type="button" onClick=${() => confirmAction('load', { model: model.name })}>Load model</button>
+      <button type="button" onClick=${() => confirmAction('unload', { model: model.name })}>Unload model</button>
+      <button type="button" onClick=${() => confirmAction('weights', { model: model.name })}>Weights</button>
     </div>
     ${!may('operator') && html`<p class="quiet small">${whyNot()}</p>`}
     <${Facts} facts=${facts} />

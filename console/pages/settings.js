@@ -45,11 +45,13 @@ async function load() {
 
 export default function Settings() {
   // Read again after a sign-in, which may reveal more, and after a file has been reloaded or rejected.
-  const who = me.value
+  const user = me.value
   const loadedAt = status.value?.config.loaded_at
   const failed = status.value?.config.failed.length
-  useEffect(() => void load(), [who, loadedAt, failed])
-  const Shown = { configuration: Configuration, files: Files, versions: Versions, audit: Audit }[tab.value]
+  useEffect(() => void load(), [user, loadedAt, failed])
+  const TabContent = { configuration: Configuration, files: Files, versions: Versions, audit: Audit }[
+    tab.value
+  ]
   const rejected = (settings.value?.files ?? []).filter(({ state }) => state === 'rejected')
   return html`<${Tabs} label="Settings" tabs=${tabs} value=${tab.value} onChange=${(key) => {
     tab.value = key
@@ -63,7 +65,7 @@ export default function Settings() {
         tab.value = 'files'
       }}>Show the errors</button></${Notice}>`
     }
-    <${Panel} of=${tab.value}><${Shown} /></${Panel}>`
+    <${Panel} of=${tab.value}><${TabContent} /></${Panel}>`
 }
 
 function valueText({ value, secret, is_set: isSet, hidden, unit }) {
@@ -197,8 +199,8 @@ async function readAudit(from) {
 }
 
 function Audit() {
-  const who = me.value
-  useEffect(() => void readAudit(), [who])
+  const user = me.value
+  useEffect(() => void readAudit(), [user])
   const error = auditFailure.value
   if (error)
     return html`<${Notice} tone=${error.code === 'no_database' ? undefined : 'warn'}>${

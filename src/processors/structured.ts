@@ -44,11 +44,11 @@ const formatMember = /"format"\s*:\s*"([a-z0-9-]{2,13})"/g
 
 /** Kinds for whose values a schema in the body asks for a format, which a pseudonym must then have. */
 export function requestedFormats(body: string): ReadonlySet<string> {
-  const asked = new Set<string>()
-  if (!body.includes('"format"')) return asked
+  const requested = new Set<string>()
+  if (!body.includes('"format"')) return requested
   for (const [, format = ''] of body.matchAll(formatMember)) {
     const kind = Object.hasOwn(formats, format) ? formats[format] : undefined
-    if (kind !== undefined) asked.add(kind)
+    if (kind !== undefined) requested.add(kind)
   }
-  return asked
+  return requested
 }

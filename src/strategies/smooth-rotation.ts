@@ -23,9 +23,9 @@ interface Round {
   candidates: readonly TargetSignals[]
   /** In the order of the candidates. */
   accounts: readonly Account[]
-  /** Credit that each candidate gets per pick, and their sum, which the picked target pays. */
+  /** Credit that each candidate gets per pick, and their sum, the price of a pick. */
   shares: number[]
-  paid: number
+  price: number
 }
 
 /** Credit units of one request. */
@@ -118,39 +118,39 @@ export class SmoothRotation {
 }
 
 function pick(
-  { candidates, accounts, shares, paid }: Round,
+  { candidates, accounts, shares, price }: Round,
   tieOf: (signals: TargetSignals) => number = () => 0,
 ): TargetSignals {
   let best: TargetSignals | undefined
-  let most: Account = { credit: Number.NEGATIVE_INFINITY }
+  let bestAccount: Account = { credit: Number.NEGATIVE_INFINITY }
   for (let index = 0; index < candidates.length; index++) {
     const signals = candidates[index]
     const account = accounts[index]
     const share = shares[index]
     if (!signals || !account || !share) continue
     account.credit += share
-    if (account.credit < most.credit) continue
-    if (account.credit === most.credit && best && tieOf(signals) >= tieOf(best)) continue
+    if (account.credit < bestAccount.credit) continue
+    if (account.credit === bestAccount.credit && best && tieOf(signals) >= tieOf(best)) continue
     best = signals
-    most = account
+    bestAccount = account
   }
   if (!best) return noCandidates()
-  most.credit -= paid
+  bestAccount.credit -= price
   return best
 }
 
-function sharesOf(weights: readonly number[]): Pick<Round, 'shares' | 'paid'> {
+function sharesOf(weights: readonly number[]): Pick<Round, 'shares' | 'price'> {
   const sum = sumOf(weights)
   const shares: number[] = []
-  let paid = 0
+  let price = 0
   for (const weight of weights) {
     const part = sum > 0 ? weight / sum : 1 / weights.length
     // At least 1: a target with a weight whose share is rounded to 0 would never be picked.
     const share = part > 0 ? Math.max(1, Math.round(part * onePick)) : 0
     shares.push(share)
-    paid += share
+    price += share
   }
-  return { shares, paid }
+  return { shares, price }
 }
 
 /** Length of the cycle: the number of picks after which all accounts have the same credit again. */

@@ -61,8 +61,8 @@ export class CacheFlow {
     }
     const key = job.key()
     if (directives.noCache || directives.maxAgeMs === 0) return this.#requestModel(job, key)
-    const kept = await exchange.steps.awaitExternal(this.#find(key, directives))
-    if (kept && job.fits(kept)) return this.#hit(job, kept)
+    const cached = await exchange.steps.awaitExternal(this.#find(key, directives))
+    if (cached && job.fits(cached)) return this.#hit(job, cached)
     const running = flights.get(key.digest)
     // A follower whose leader failed asks for itself and leads nobody, so that a failure does not cascade through the followers.
     if (running) {

@@ -19,8 +19,8 @@ export function checkProtection(
       `'${media}' is an image, audio or a file, which '${processor.name}' cannot read`,
       media,
     )
-  const kept = [...contents.unchanged, ...contents.opaqueTexts(), ...headers]
-  const held = kept.find(({ text }) => processor.plan.rules.holdsCertain(text))
+  const unchangedTexts = [...contents.unchanged, ...contents.opaqueTexts(), ...headers]
+  const held = unchangedTexts.find(({ text }) => processor.plan.rules.holdsCertain(text))
   if (held)
     throw notProtected(
       `'${held.path}' contains a value that '${processor.name}' would mask, but this field cannot be changed`,

@@ -11,7 +11,7 @@ import { GuardedTexts } from './guarded-texts.ts'
 import { type HeldEvent, hasPassed, type Piece } from './held-event.ts'
 import { nodeAt, parsedEvent, withoutProbabilities } from './nodes.ts'
 
-/** More than this is not held, in characters. */
+/** Maximum length of all held events, in characters. */
 const maxHeldLength = 32 * 1024 * 1024
 
 interface GuardedStreamOptions {
@@ -21,13 +21,13 @@ interface GuardedStreamOptions {
   /** Called when a text that has ended was sent in a replaced form. */
   replaced(raw: string, shown: string): void
   /** Number of citations whose offsets were removed because the adjusted ones cannot be computed. */
-  lostOffsets(citations: number): void
+  removedOffsets(citations: number): void
   now(): number
 }
 
 /**
- * Holds the events of a streamed answer until the texts in them were judged. Events keep their order; those of an answer of which
- * nothing was judged wait for its first verdict.
+ * Holds the events of a streamed response until the texts in them have been judged. Events keep their order, and none is sent before
+ * the first verdict on the response.
  */
 export class GuardedStream {
   readonly #options: GuardedStreamOptions
@@ -53,7 +53,7 @@ export class GuardedStream {
     for (const frame of this.#options.framing.push(text)) this.#holdBack(frame)
   }
 
-  /** Nothing follows. */
+  /** Ends the input. */
   end(): void {
     for (const frame of this.#options.framing.finish()) this.#holdBack(frame)
     this.#texts.end([''])
@@ -104,7 +104,7 @@ export class GuardedStream {
   endFiltered(why: string): { text: string; last: JsonObject | undefined } {
     const { framing, contents } = this.#options
     let text = ''
-    for (let head = this.#held.first; head && this.#isBare(head); head = this.#held.first) {
+    for (let head = this.#held.first; head && this.#isWithoutContent(head); head = this.#held.first) {
       this.#held.shift()
       text += this.#formatSent(head)
     }
@@ -133,8 +133,8 @@ export class GuardedStream {
     }
     const read = contents.read(event)
     const groups = new Set(read.texts.flatMap(({ group }) => (group === undefined ? [] : [group])))
-    const own = new Set(read.texts.map(({ channel }) => channel))
-    this.#texts.endGroups(groups, own)
+    const channels = new Set(read.texts.map(({ channel }) => channel))
+    this.#texts.endGroups(groups, channels)
     const startedTexts = (read.begins ?? []).map((name) => this.#texts.begin(name, true))
     const pieces = read.texts.flatMap((at): Piece[] => {
       const node = nodeAt(root, at.path)
@@ -184,7 +184,7 @@ export class GuardedStream {
   }
 
   /** Whether an event has no content. */
-  #isBare(held: HeldEvent): boolean {
+  #isWithoutContent(held: HeldEvent): boolean {
     const { pieces, startedTexts, frame } = held
     if (
       frame.isEnd ||
@@ -235,14 +235,14 @@ export class GuardedStream {
     const { citations = [] } = contents ?? {}
     const rootAfter = root && citations.length > 0 ? readTree(replaced) : undefined
     if (!root || !rootAfter) return []
-    const { edits, leftOut } = movedCitations(replaced, rootAfter, citations, ({ text }) => {
+    const { edits, removed } = movedCitations(replaced, rootAfter, citations, ({ text }) => {
       if (!text) return this.#texts.areChanged ? 'unknown' : undefined
       if ('document' in text) return undefined
       if ('path' in text) return textBetween(text.path, { bytes, root }, { bytes: replaced, root: rootAfter })
       const found = this.#texts.get(text.channel)
       return found?.isChanged ? found.changed : undefined
     })
-    if (leftOut > 0) this.#options.lostOffsets(leftOut)
+    if (removed > 0) this.#options.removedOffsets(removed)
     return edits
   }
 
@@ -253,7 +253,7 @@ export class GuardedStream {
       const shown = text.shown(0, text.raw.length)
       this.#passed.set(text.raw, shown)
       if (shown !== text.raw) this.#options.replaced(text.raw, shown)
-      if (text.isWhole) for (const [raw, went] of stringPairs(text.raw, shown)) this.#passed.set(raw, went)
+      if (text.isWhole) for (const [raw, sent] of stringPairs(text.raw, shown)) this.#passed.set(raw, sent)
     }
   }
 }

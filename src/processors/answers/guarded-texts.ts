@@ -43,7 +43,7 @@ export class GuardedTexts {
       if (beginnings.some((beginning) => channel.startsWith(beginning))) this.#end(channel, text)
   }
 
-  /** Ends the texts of these groups, except those of `own`. */
+  /** Ends the texts of these groups, except those of the channels in `except`. */
   endGroups(groups: Iterable<string>, except: ReadonlySet<string>): void {
     for (const group of groups) {
       const members = this.#groups.get(group)

@@ -19,7 +19,7 @@ type StreamedEvent = Record<string, unknown>
 
 interface Channel {
   readonly restorer: TextRestorer
-  /** The last event that had a piece of it, and where. */
+  /** The last event with a piece of it, and the position of the piece. */
   template: StreamedEvent
   at: StreamedText
   frame: Frame
@@ -30,8 +30,8 @@ interface Channel {
 }
 
 /**
- * Puts values back into the events of a streamed answer. Each text of the answer has its own hold-back, which ends with the text,
- * before the answer's own end and before an error.
+ * Restores values in the events of a streamed response. What is held back of each text is sent at the end of that text, and before
+ * the end of the response or an error.
  */
 export class StreamRestoring {
   readonly #contents: StreamContents
@@ -40,7 +40,7 @@ export class StreamRestoring {
   readonly #channels = new Map<string, Channel>()
   /** Those that hold back text: a response may have tens of thousands of channels in all. */
   readonly #holding = new Map<string, Channel>()
-  /** Those with text since they were settled. */
+  /** Those with text that has not been counted. */
   readonly #uncounted = new Map<string, Channel>()
   /** Number of inserted events, by which later ones are renumbered. */
   #insertedEvents = 0
@@ -77,11 +77,11 @@ export class StreamRestoring {
     const contents = this.#contents.read(event)
     const isError = event.error !== undefined && event.error !== null
     const ends = isError || event.type === 'error' ? [''] : (contents.ends ?? [])
-    const own = new Set(contents.texts.map(({ channel }) => channel))
+    const channels = new Set(contents.texts.map(({ channel }) => channel))
     const groups = new Set(contents.texts.flatMap(({ group }) => (group === undefined ? [] : [group])))
     const endedBefore = [...this.#holding].filter(
       ([name, { at }]) =>
-        !own.has(name) &&
+        !channels.has(name) &&
         (ends.some((end) => name.startsWith(end)) || (at.group !== undefined && groups.has(at.group))),
     )
     const held = this.#flush(endedBefore.map(([name]) => name))
@@ -222,11 +222,11 @@ export class StreamRestoring {
     }
   }
 
-  #count({ values, leftOutLogprobs, unknown, lostOffsets }: Restored): void {
+  #count({ values, removedLogprobs, unknown, removedOffsets }: Restored): void {
     this.done.values += values
     this.done.unknown += unknown
-    this.done.lostOffsets += lostOffsets
-    if (leftOutLogprobs) this.done.leftOutLogprobs = true
+    this.done.removedOffsets += removedOffsets
+    if (removedLogprobs) this.done.removedLogprobs = true
   }
 }
 

@@ -9,7 +9,7 @@ export interface UnchangedText {
 /** Bytes in base64, hexadecimal digits, or an id. */
 const encoded = /^[A-Za-z0-9+/=_-]*$/
 
-/** Texts of a JSON body that are passed on unchanged, names of members among them, with their paths. */
+/** Texts of a JSON body that are passed on unchanged, including names of members, with their paths. */
 export class UnchangedTexts {
   readonly #bytes: Buffer
   readonly #opaque: { node: JsonNode; path: string }[] = []
@@ -25,7 +25,7 @@ export class UnchangedTexts {
     for (const text of this.#textsOf(node, path)) this.list.push(text)
   }
 
-  /** Adds a value of which only its server knows the meaning. */
+  /** Adds a value that only its server can interpret. */
   addOpaque(node: JsonNode, path: string): void {
     this.#opaque.push({ node, path })
   }

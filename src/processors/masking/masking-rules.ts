@@ -48,8 +48,8 @@ export class MaskingRules {
   }
 
   /**
-   * The values in a text in their order, with offsets in it as it is written; the event loop gets its turns. `pieces`: those of which
-   * the text is made. What a piece holds by itself is found, too, where its neighbour hides it.
+   * Returns the values in a text in order, with their offsets, and yields to the event loop. `pieces`: those that the text consists of.
+   * A value within one piece is found even if it cannot be recognised next to the neighbouring piece.
    */
   async find(
     written: string,
@@ -57,9 +57,9 @@ export class MaskingRules {
     { literals, pieces = [] }: { literals: boolean; pieces?: readonly string[] },
   ): Promise<Match[]> {
     const placed = await this.#matchesIn(written, budget)
-    for (const { text, offset, least, most } of endsOf(pieces))
+    for (const { text, offset, min, max } of endsOf(pieces))
       for (const { start, end, ...match } of await this.#matchesIn(text, budget))
-        if (start >= least && end <= most) placed.push({ ...match, start: offset + start, end: offset + end })
+        if (start >= min && end <= max) placed.push({ ...match, start: offset + start, end: offset + end })
     if (literals)
       for (const { start, end } of lookAlikes(written))
         placed.push({ start, end, kind: literalKind, normal: written.slice(start, end) })
@@ -99,40 +99,40 @@ export class MaskingRules {
 /** Length of the part at either end of a piece that is also searched by itself, in characters. */
 const endLength = 512
 
-/** Ends of adjacent pieces. Matches outside `least` to `most` may be cut off by the search rather than by the piece. */
+/** Ends of adjacent pieces. Matches outside `min` to `max` may be cut off by the search rather than by the piece. */
 function* endsOf(
   pieces: readonly string[],
-): Generator<{ text: string; offset: number; least: number; most: number }> {
+): Generator<{ text: string; offset: number; min: number; max: number }> {
   if (pieces.length < 2) return
   let offset = 0
   for (const piece of pieces) {
-    if (piece.length <= 2 * endLength) yield { text: piece, offset, least: 0, most: piece.length }
+    if (piece.length <= 2 * endLength) yield { text: piece, offset, min: 0, max: piece.length }
     else {
       const behind = piece.length - endLength
-      yield { text: piece.slice(0, endLength), offset, least: 0, most: endLength - 1 }
-      yield { text: piece.slice(behind), offset: offset + behind, least: 1, most: endLength }
+      yield { text: piece.slice(0, endLength), offset, min: 0, max: endLength - 1 }
+      yield { text: piece.slice(behind), offset: offset + behind, min: 1, max: endLength }
     }
     offset += piece.length
   }
 }
 
-/** The longest value without a space, in characters. */
-const longestToken = 16_384
+/** Maximum length of a value without spaces, in characters. */
+const maxTokenLength = 16_384
 
 /** End of the word that contains an offset. */
 function tokenEnd(text: string, offset: number): number {
-  for (let at = offset; at < text.length && at - offset < longestToken; at++)
+  for (let at = offset; at < text.length && at - offset < maxTokenLength; at++)
     if (/\s/.test(text.charAt(at))) return at
-  return Math.min(text.length, offset + longestToken)
+  return Math.min(text.length, offset + maxTokenLength)
 }
 
 /** Maximum number of combining marks of one character that are considered. */
-const mostMarks = 32
+const maxMarks = 32
 
 /** Start of the character at an offset, including its combining marks. */
 function characterStart(text: string, offset: number): number {
   let at = Math.max(0, offset)
-  for (let back = 0; back < mostMarks && at > 0 && /[\p{M}\udc00-\udfff]/u.test(text.charAt(at)); back++) at--
+  for (let back = 0; back < maxMarks && at > 0 && /[\p{M}\udc00-\udfff]/u.test(text.charAt(at)); back++) at--
   return at
 }
 
