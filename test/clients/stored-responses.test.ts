@@ -92,6 +92,31 @@ test('a background response is polled, cancelled, listed and deleted at the serv
   ])
 })
 
+test('the tokens of a background response are counted once, when it is first read after its end', async (t) => {
+  let status = 'in_progress'
+  const usage = { input_tokens: 7, output_tokens: 5, total_tokens: 12 }
+  const server: Script = ({ method }) => ({
+    kind: 'reply',
+    body:
+      method === 'GET' && status === 'completed'
+        ? { ...responseOf('resp_1', status), usage }
+        : responseOf('resp_1', status),
+  })
+  const { clientOf, router } = await setUp(t, native, server)
+  const { responses } = clientOf('alice')
+  const { id } = await responses.create(background)
+  const counted: unknown[] = []
+  for (const next of ['in_progress', 'completed', 'completed']) {
+    status = next
+    const logged = router.requestLogged()
+    await responses.retrieve(id)
+    const line = await logged
+    counted.push([line.client, line.model, line.prompt_tokens, line.completion_tokens])
+  }
+  const uncounted = ['alice', undefined, undefined, undefined]
+  assert.deepEqual(counted, [uncounted, ['alice', 'm', 7, 5], uncounted])
+})
+
 test('the response of one client cannot be read or cancelled by another', async (t) => {
   const { clientOf, requests } = await setUp(t, native, backgroundServer())
   const { id } = await clientOf('alice').responses.create(background)

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Usage } from '../../sdk/chat.ts'
 import { allTargets, type Target } from '../../sdk/target.ts'
 
 export type Responses = ReturnType<FastifyInstance['rights']['responses']>
@@ -23,12 +24,31 @@ export async function findHolder(responses: Responses, id: string): Promise<Resp
 export async function putHolder(
   responses: Pick<Responses, 'put'>,
   request: FastifyRequest,
-  askedModel: string,
+  { askedModel, isUncounted }: Pick<ResponseHolder, 'askedModel' | 'isUncounted'>,
 ): Promise<void> {
   const { answeringModel, model = askedModel, target, answerId } = request.exchange
   if (target === undefined || answerId === undefined || !idForm.test(answerId)) return
-  const heldBy = { model: answeringModel ?? model, target, askedModel }
+  const heldBy = {
+    model: answeringModel ?? model,
+    target,
+    askedModel,
+    ...(isUncounted ? { isUncounted } : {}),
+  }
   await responses.put(recordKey(answerId), { response: {}, input: [], heldBy })
+}
+
+/** Counts the tokens of a background response for the first request that returns them. */
+export async function countHeldUsage(
+  responses: Responses,
+  { exchange }: FastifyRequest,
+  id: string,
+  { isUncounted, ...holder }: ResponseHolder,
+  usage: Usage | undefined,
+): Promise<void> {
+  if (!isUncounted || !usage) return
+  exchange.model = holder.model
+  exchange.addUsage(usage)
+  await responses.put(recordKey(id), { response: {}, input: [], heldBy: holder })
 }
 
 export async function removeHolder(responses: Responses, id: string): Promise<void> {

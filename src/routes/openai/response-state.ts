@@ -113,7 +113,8 @@ export class ResponseStoring {
     if (body.store === false || this.#response || this.#stored || request.processing) return
     if (this.#remembersHolder || request.exchange.answerId === undefined) return
     this.#remembersHolder = true
-    void this.#logFailure(putHolder(store, request, askedModel))
+    const isUncounted = body.background === true && !request.exchange.stream
+    void this.#logFailure(putHolder(store, request, { askedModel, isUncounted }))
   }
 
   async #store(response: JsonObject): Promise<void> {

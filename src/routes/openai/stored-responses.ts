@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { inputItemList } from '../../dialects/responses/response/input-item-list.ts'
+import { readUsage } from '../../dialects/responses/response/read.ts'
 import {
   DeletedResponseSchema,
   InputItemListSchema,
@@ -14,6 +15,7 @@ import { requestHeldResponse, responseNotFound } from '../../relay/run/held-resp
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import {
+  countHeldUsage,
   findHolder,
   holderOf,
   type ResponseHolder,
@@ -146,7 +148,9 @@ export async function forwardToHolder(
   const suffix = action + queryOf(request)
   const services = app.gateway.services(request)
   const { text, parsed } = await requestHeldResponse(id, { method, suffix }, target, services)
-  if (method === 'DELETE') await removeHolder(app.rights.responses(request), id)
+  const responses = app.rights.responses(request)
+  if (method === 'DELETE') await removeHolder(responses, id)
+  else if (action !== '/input_items') await countHeldUsage(responses, request, id, holder, readUsage(parsed))
   const bytes = renameModel(Buffer.from(text), holder.askedModel, { parsed })
   return reply.type('application/json').send(bytes)
 }

@@ -15,6 +15,8 @@ export interface ResponseHolder {
   model: string
   target: string
   askedModel: string
+  /** Set for a background response whose tokens have not been counted yet, because they were unknown when it was created. */
+  isUncounted?: boolean
 }
 
 /** Integers of tools and schemas keep all their digits. */
