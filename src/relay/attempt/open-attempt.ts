@@ -16,12 +16,8 @@ import {
 import { type AttemptFailure, type AttemptResult, final, type OnResult } from './attempt-result.ts'
 import { ClientBackpressure } from './client-backpressure.ts'
 import { errorText } from './error-body.ts'
-import {
-  type AnswerStream,
-  type AttemptContext,
-  type PreparedAttempt,
-  recordEnd,
-} from './prepared-attempt.ts'
+import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-attempt.ts'
+import { recordEnd } from './prepared-attempt.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
 import { failureOfError, unreadableFailure } from './upstream-failure.ts'
 
@@ -43,11 +39,10 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #upstream: OpenRequest | undefined
   readonly #backpressure = new ClientBackpressure((isSlow) => {
     if (this.#mode !== 'streaming') return
-    if (isSlow) this.#bounds.pause()
-    else this.#bounds.resume()
+    const action = isSlow ? 'pause' : 'resume'
+    this.#bounds[action]()
     // Last: bytes already received may end the attempt immediately.
-    if (isSlow) this.#upstream?.pause()
-    else this.#upstream?.resume()
+    this.#upstream?.[action]()
   })
   /** Whether received bytes belong to the client's side, which may hold them. */
   #handedOver = false
