@@ -17,6 +17,7 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { ConfigError } from '../src/sdk/errors.ts'
 import { childEnv, root } from './helpers/child-env.ts'
+import { messages } from './helpers/messages.ts'
 import { modelsConfig } from './helpers/models-config.ts'
 import { startRouter } from './helpers/router.ts'
 import { startRouterProcess } from './helpers/router-process.ts'
@@ -264,7 +265,7 @@ test('a router that logs JSON to stdout and to a file', async (t) => {
     const response = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'demo', stream: true, messages: [{ role: 'user', content: 'x' }] }),
+      body: JSON.stringify({ model: 'demo', stream: true, messages }),
     })
     server.child.kill('SIGTERM')
     assert.match(await response.text(), /four[\s\S]*\[DONE\]/)

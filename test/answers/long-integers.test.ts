@@ -151,7 +151,7 @@ describe('an integer beyond 2^53 keeps its digits', () => {
     }
   })
 
-  test('while such a number outside of calls is read as a number', async () => {
+  test('except outside of calls and schemas, where it is read as a number', async () => {
     rig.upstream.rescript(ollamaToolCall('f', { id }))
     await ask(rig, 'openai', 'ollama', { ...openai, seed: id })
     assert.equal(rig.sent().options.seed, Number(digits))

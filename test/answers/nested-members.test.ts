@@ -255,7 +255,7 @@ describe('a beginning of the answer, as the last message,', () => {
     assert.deepEqual(sent(), [true, false])
   })
 
-  test('is not if it is an earlier answer, a call or a message of another API', async () => {
+  test('is not continued if it is an earlier answer, a call or a message of another API', async () => {
     rig.upstream.rescript(openaiText('ok'))
     const call = { type: 'tool_use', id: 'c1', name: 'f', input: {} }
     for (const [dialect, body] of [

@@ -6,51 +6,25 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type Behaviour, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
-import * as anthropic from './anthropic-answers.ts'
+import { anthropicError } from './anthropic-answers.ts'
+import { type Answers, anthropicAnswers, ollamaAnswers, openaiAnswers } from './same-answers.ts'
 
 const question = { role: 'user' as const, content: 'Hello' }
 const input_schema = { type: 'object' as const, properties: { city: { type: 'string' } }, required: ['city'] }
 const tools = [{ name: 'get_weather', description: 'Weather of a city', input_schema }]
 const ask = { model: 'small', max_tokens: 100, messages: [question] }
 
-/** The response of an upstream of each kind to the same question. */
-interface Answers {
-  text: Behaviour
-  stream: Behaviour
-  toolCall: Behaviour
-  toolCallStream: Behaviour
-  brokenStream: Behaviour
-  limited: Behaviour
-}
-
-const openaiAnswers: Answers = {
-  text: upstreams.openaiText('Hi there'),
-  stream: upstreams.openaiStream(['Hi', ' there']),
-  toolCall: upstreams.openaiToolCall('get_weather', { city: 'Oslo' }),
-  toolCallStream: upstreams.openaiToolCallStream('get_weather', ['{"city":', '"Oslo"}']),
-  brokenStream: { kind: 'stream', pieces: [upstreams.openaiChunk({ role: 'assistant', content: 'Hi' })] },
-  limited: upstreams.openaiError(429, { message: 'slow down' }, { 'retry-after': '7' }),
-}
-const answersOf: Record<string, Answers> = {
-  openai: openaiAnswers,
-  vllm: openaiAnswers,
-  lmstudio: openaiAnswers,
+const headers = { 'retry-after': '7' }
+/** The responses of each type of server; `limited` rejects a request. */
+const answersOf: Record<string, Answers & { limited: Behaviour }> = {
+  openai: { ...openaiAnswers, limited: upstreams.openaiError(429, { message: 'slow down' }, headers) },
+  vllm: { ...openaiAnswers, limited: upstreams.openaiError(429, { message: 'slow down' }, headers) },
+  lmstudio: { ...openaiAnswers, limited: upstreams.openaiError(429, { message: 'slow down' }, headers) },
   ollama: {
-    text: upstreams.ollamaText('Hi there'),
-    stream: upstreams.ollamaStream(['Hi', ' there']),
-    toolCall: upstreams.ollamaToolCall('get_weather', { city: 'Oslo' }),
-    toolCallStream: upstreams.ollamaToolCallStream('get_weather', { city: 'Oslo' }),
-    brokenStream: upstreams.ollamaPieces([upstreams.ollamaLine({ content: 'Hi' })]),
-    limited: { kind: 'reply', status: 429, headers: { 'retry-after': '7' }, body: { error: 'slow down' } },
+    ...ollamaAnswers,
+    limited: { kind: 'reply', status: 429, headers, body: { error: 'slow down' } },
   },
-  anthropic: {
-    text: anthropic.anthropicText('Hi there'),
-    stream: anthropic.anthropicStream(['Hi', ' there']),
-    toolCall: anthropic.anthropicToolCall('get_weather', { city: 'Oslo' }),
-    toolCallStream: anthropic.anthropicToolCallStream('get_weather', ['{"city":', '"Oslo"}']),
-    brokenStream: anthropic.anthropicBrokenStream(['Hi']),
-    limited: anthropic.anthropicError(429, 'rate_limit_error', 'slow down', { 'retry-after': '7' }),
-  },
+  anthropic: { ...anthropicAnswers, limited: anthropicError(429, 'rate_limit_error', 'slow down', headers) },
 }
 
 /** The legacy client has the same methods; its types differ only in members that are not used here. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import OpenAI from 'openai'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
@@ -148,7 +149,7 @@ describe('completions with the official OpenAI client', () => {
     assert.equal(last().url, '/v1/chat/completions')
     assert.deepEqual(last().body, {
       model: 'upstream-model',
-      messages: [{ role: 'user', content: 'Hello' }],
+      messages,
       stream: false,
       max_tokens: 5,
       stop: ['.'],

@@ -4,6 +4,7 @@ import Anthropic from '@anthropic-ai/sdk'
 import { GoogleGenAI } from '@google/genai'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
@@ -53,8 +54,6 @@ function releaseNext(text: string): string {
   assert.doesNotMatch(text, /\bbad\b/)
   return text
 }
-
-const messages = [{ role: 'user', content: 'hi' }] as const
 
 test('the OpenAI client gets the finish reason content_filter, whole and streamed', async () => {
   const client = new OpenAI({ apiKey: 'k', baseURL: `${router.url}/v1`, maxRetries: 0 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Ollama } from 'ollama'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
@@ -212,7 +213,7 @@ describe('generate with the official Ollama client', () => {
     t.after(() => other.close())
     const plain = new Ollama({ host: other.url })
     assert.equal((await plain.generate({ model: 'demo', prompt: 'x' })).response, 'Hi')
-    const { message } = await plain.chat({ model: 'demo', messages: [{ role: 'user', content: 'x' }] })
+    const { message } = await plain.chat({ model: 'demo', messages })
     assert.equal(message.content, 'Hi')
     const below = new Ollama({ host: `${other.url}/llm` })
     await assert.rejects(below.generate({ model: 'demo', prompt: 'x' }), { status_code: 404 })

@@ -5,7 +5,8 @@ import type { ChatCompletionMessageParam, ChatCompletionTool } from 'openai/reso
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
-import { type Behaviour, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { ollamaAnswers, openaiAnswers } from './same-answers.ts'
 
 const tools: ChatCompletionTool[] = [
   {
@@ -18,30 +19,6 @@ const tools: ChatCompletionTool[] = [
   },
 ]
 const question: ChatCompletionMessageParam[] = [{ role: 'user', content: 'Hello' }]
-
-/** The response of an upstream of each kind to the same question. */
-interface Answers {
-  text: Behaviour
-  stream: Behaviour
-  toolCall: Behaviour
-  toolCallStream: Behaviour
-  brokenStream: Behaviour
-}
-
-const openaiAnswers: Answers = {
-  text: upstreams.openaiText('Hi there'),
-  stream: upstreams.openaiStream(['Hi', ' there']),
-  toolCall: upstreams.openaiToolCall('get_weather', { city: 'Oslo' }),
-  toolCallStream: upstreams.openaiToolCallStream('get_weather', ['{"city":', '"Oslo"}']),
-  brokenStream: { kind: 'stream', pieces: [upstreams.openaiChunk({ role: 'assistant', content: 'Hi' })] },
-}
-const ollamaAnswers: Answers = {
-  text: upstreams.ollamaText('Hi there'),
-  stream: upstreams.ollamaStream(['Hi', ' there']),
-  toolCall: upstreams.ollamaToolCall('get_weather', { city: 'Oslo' }),
-  toolCallStream: upstreams.ollamaToolCallStream('get_weather', { city: 'Oslo' }),
-  brokenStream: upstreams.ollamaPieces([upstreams.ollamaLine({ content: 'Hi' })]),
-}
 
 for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
   const answers = type === 'ollama' ? ollamaAnswers : openaiAnswers

@@ -8,6 +8,7 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type Behaviour, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { type Answers, ollamaAnswers, openaiAnswers } from './same-answers.ts'
 
 const tools: Tool[] = [
   {
@@ -18,22 +19,13 @@ const tools: Tool[] = [
   },
 ]
 
-/** The response of an upstream of each kind to the same question. */
-interface Answers {
-  text: Behaviour
-  stream: Behaviour
-  toolCall: Behaviour
-  toolCallStream: Behaviour
+interface ResponsesAnswers extends Answers {
   thoughtStream: Behaviour
   cutStream: Behaviour
-  brokenStream: Behaviour
 }
 
-const openaiAnswers: Answers = {
-  text: upstreams.openaiText('Hi there'),
-  stream: upstreams.openaiStream(['Hi', ' there']),
-  toolCall: upstreams.openaiToolCall('get_weather', { city: 'Oslo' }),
-  toolCallStream: upstreams.openaiToolCallStream('get_weather', ['{"city":', '"Oslo"}']),
+const overOpenai: ResponsesAnswers = {
+  ...openaiAnswers,
   thoughtStream: {
     kind: 'stream',
     pieces: [
@@ -51,13 +43,9 @@ const openaiAnswers: Answers = {
       upstreams.openaiDone,
     ],
   },
-  brokenStream: { kind: 'stream', pieces: [upstreams.openaiChunk({ content: 'Hi' })] },
 }
-const ollamaAnswers: Answers = {
-  text: upstreams.ollamaText('Hi there'),
-  stream: upstreams.ollamaStream(['Hi', ' there']),
-  toolCall: upstreams.ollamaToolCall('get_weather', { city: 'Oslo' }),
-  toolCallStream: upstreams.ollamaToolCallStream('get_weather', { city: 'Oslo' }),
+const overOllama: ResponsesAnswers = {
+  ...ollamaAnswers,
   thoughtStream: upstreams.ollamaPieces([
     upstreams.ollamaLine({ thinking: 'plan' }),
     upstreams.ollamaLine({ content: 'Hi' }),
@@ -67,7 +55,6 @@ const ollamaAnswers: Answers = {
     upstreams.ollamaLine({ content: 'Once' }),
     upstreams.ollamaLine({}, { done: true, done_reason: 'length' }),
   ]),
-  brokenStream: upstreams.ollamaPieces([upstreams.ollamaLine({ content: 'Hi' })]),
 }
 
 interface SentMessage {
@@ -78,7 +65,7 @@ interface SentMessage {
 }
 
 for (const type of ['openai', 'vllm', 'ollama']) {
-  const answers = type === 'ollama' ? ollamaAnswers : openaiAnswers
+  const answers = type === 'ollama' ? overOllama : overOpenai
   describe(`the Responses API of the official client over an upstream of type ${type}`, () => {
     let upstream: ScriptedUpstream
     let router: TestRouter

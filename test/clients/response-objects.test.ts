@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { eventsOf } from '../dialects/responses/grammar.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
@@ -92,7 +93,7 @@ describe('required members of translated responses', () => {
   }
 
   for (const [path, body] of [
-    ['/v1/chat/completions', { messages: [{ role: 'user', content: 'Hello' }] }],
+    ['/v1/chat/completions', { messages }],
     ['/v1/completions', { prompt: 'Hello' }],
   ] as const) {
     test(`chunks of ${path} have the member usage only if it was requested`, async () => {

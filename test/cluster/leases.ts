@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import { messages } from '../helpers/messages.ts'
 import type { RedisServer } from '../helpers/programs/redis-server.ts'
 import { startRouter } from '../helpers/router.ts'
 import type { RouterProcess } from '../helpers/router-process.ts'
@@ -93,7 +94,7 @@ function redisTests(
 
 /** Rejects when the connection breaks. */
 async function chat(send: Send): Promise<number> {
-  const question = { model: 'exclusive', messages: [{ role: 'user', content: 'x' }] }
+  const question = { model: 'exclusive', messages }
   return (await send('POST', '/v1/chat/completions', question)).status
 }
 

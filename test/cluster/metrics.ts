@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { freePort } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { type Series, scrape } from '../helpers/metrics.ts'
 import { endOf, everything, runningWorkers, type Topic } from './workers.ts'
 
@@ -31,7 +32,7 @@ async function fresh(url: string, init: RequestInit = {}): Promise<Response> {
   return fetch(url, { ...init, headers })
 }
 
-const body = JSON.stringify({ model: 'demo', messages: [{ role: 'user', content: 'x' }] })
+const body = JSON.stringify({ model: 'demo', messages })
 
 const chats = (series: Series): number =>
   series.sum('http_requests_total', { method: 'POST', endpoint: path, http_status: '200' })

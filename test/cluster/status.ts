@@ -6,6 +6,7 @@ import { Value } from '@sinclair/typebox/value'
 import { type Status, StatusSchema } from '../../src/sdk/console/status.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { closedPort } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import {
   openaiChunk,
   openaiDone,
@@ -73,7 +74,7 @@ function statusTests(cluster: Parameters<Topic['tests']>[0], finish: () => void)
   }
 
   function ask(agent: Agent, model: string, stream: boolean): Promise<IncomingMessage> {
-    const body = { model, stream, messages: [{ role: 'user', content: 'x' }] }
+    const body = { model, stream, messages }
     return send(agent, 'POST', '/v1/chat/completions', JSON.stringify(body))
   }
 

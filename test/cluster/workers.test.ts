@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -100,7 +101,7 @@ describe('a cluster that cannot work', () => {
     const env = { LLM_ROUTER_REDIS_URL: 'redis://:hunter2@127.0.0.1:1/0' }
     const router = await startRouter({ models, env })
     t.after(() => router.close())
-    const question = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+    const question = { model: 'm', messages }
     const { status: received } = await connectTo(router)('POST', '/v1/chat/completions', question)
     assert.equal(received, 200)
     const logged = JSON.stringify(router.logs)

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { freePort, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { list, object, text } from './meaning.ts'
 
 export interface Engine {
@@ -52,7 +53,7 @@ export async function runningEngine(url: string): Promise<Engine> {
   const listed = object(await (await fetch(`${url}/v1/models`)).json())
   for (const { id } of list(listed.data)) {
     const model = text(id)
-    const body = { model, messages: [{ role: 'user', content: 'hello' }], max_tokens: 1 }
+    const body = { model, messages, max_tokens: 1 }
     const { status } = await post(`${url}/v1/chat/completions`, body)
     if (status === 200) return { url, model, stop: async () => undefined }
   }

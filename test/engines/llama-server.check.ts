@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { comparable, recorded } from '../providers/llamacpp-recorded.ts'
@@ -57,7 +58,7 @@ describe('a real llama-server', () => {
   const tools = [{ name: 'get_weather', input_schema: { type: 'object', properties: {} } }]
   const call = { type: 'tool_use', id: 'toolu_1', name: 'get_weather', input: {} }
   for (const [kind, body] of Object.entries({
-    'a system prompt': { system: 'Be brief', messages: [{ role: 'user', content: 'hello' }] },
+    'a system prompt': { system: 'Be brief', messages },
     'a later system turn': {
       messages: [
         { role: 'user', content: 'hello' },

@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { closedPort, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -227,7 +228,7 @@ test('servers that refuse connections use up none of the three attempts of a req
     await router.close()
     await upstream.close()
   })
-  const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+  const body = { model: 'm', messages }
   assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 200)
 })
 
@@ -237,8 +238,7 @@ test('a server that cannot be reached is ejected after any two requests', async 
     models: modelsConfig({ m: [{ id: 'gone', api_type: 'vllm', api_host: url }] }),
   })
   t.after(() => router.close())
-  const ask = () =>
-    post(`${router.url}/v1/chat/completions`, { model: 'm', messages: [{ role: 'user', content: 'x' }] })
+  const ask = () => post(`${router.url}/v1/chat/completions`, { model: 'm', messages })
   assert.deepEqual([(await ask()).status, (await ask()).status], [502, 502])
   const { status, headers } = await ask()
   assert.equal(status, 503)

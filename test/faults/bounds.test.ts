@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { eventually } from '../helpers/eventually.ts'
 import { chunk, head, type Step, startFaultUpstream, streamHead } from '../helpers/fault-upstream.ts'
 import { openRequest } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { RawClient } from '../helpers/raw-client.ts'
 import { repeats } from '../helpers/repeats.ts'
@@ -23,7 +24,7 @@ const blockedMs = 2_000
 const finish = openaiChunk({}, 'stop') + openaiDone
 const path = '/v1/chat/completions'
 const ollamaPath = '/api/chat'
-const question = (stream: boolean) => ({ model: 'big', stream, messages: [{ role: 'user', content: 'x' }] })
+const question = (stream: boolean) => ({ model: 'big', stream, messages })
 
 interface Received {
   status: number

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { closedPort, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { repeats } from '../helpers/repeats.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -74,7 +75,7 @@ after(async () => {
 
 async function ask(model: string, index: number): Promise<boolean> {
   const stream = index % 2 === 0
-  const body = { model, stream, messages: [{ role: 'user', content: 'x' }] }
+  const body = { model, stream, messages }
   const { status, text } = await post(`${router.url}/v1/chat/completions`, body)
   return status === 200 && text.includes('good') && (!stream || text.endsWith('data: [DONE]\n\n'))
 }
@@ -124,7 +125,7 @@ test('if every target fails, upstreams get at most 1.2 times the requests, and e
     while (next++ < requests) {
       const { status, headers, text } = await post(`${router.url}/v1/chat/completions`, {
         model: 'both',
-        messages: [{ role: 'user', content: 'x' }],
+        messages,
       })
       assert.equal(status, 503)
       assert.ok(Number(headers.get('retry-after')) >= 1)
@@ -152,7 +153,7 @@ test('if every target asks for a pause, the client gets 429 with the shortest Re
     await router.close()
     for (const server of servers) await server.close()
   })
-  const body = { model: 'both', messages: [{ role: 'user', content: 'x' }] }
+  const body = { model: 'both', messages }
   assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 429)
   const sent = servers.map(({ requests }) => requests.length)
   const { status, headers } = await post(`${router.url}/v1/chat/completions`, body)

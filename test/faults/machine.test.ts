@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { RawClient } from '../helpers/raw-client.ts'
 import { repeats } from '../helpers/repeats.ts'
@@ -15,7 +16,7 @@ import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scr
 
 const mebibyte = 1024 * 1024
 const path = '/v1/chat/completions'
-const question = { model: 'one', messages: [{ role: 'user', content: 'x' }] }
+const question = { model: 'one', messages }
 
 let upstream: ScriptedUpstream
 /** With a budget for bodies, which only its own test comes near. */
@@ -117,7 +118,7 @@ test('P13 without a free file descriptor the process survives, ejects no server,
   assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
 })
 
-test('an upload that cannot be stored temporarily is told to retry, and other requests are answered', async (t) => {
+test('an upload that cannot be stored temporarily is rejected with Retry-After, and other requests are answered', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-uploads-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const missing = join(folder, 'missing')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { openaiError, type Script } from '../helpers/scripted-upstream.ts'
 import { breaksOn, fleetStarter, good } from './fleet.ts'
@@ -177,9 +178,7 @@ test('chats to a model without chat support do not affect its embeddings', async
     '/v1/responses',
     '/v1/completions',
   ]) {
-    const asked = path.endsWith('responses')
-      ? { input: 'hi' }
-      : { messages: [{ role: 'user', content: 'hi' }], prompt: 'hi', max_tokens: 5 }
+    const asked = path.endsWith('responses') ? { input: 'hi' } : { messages, prompt: 'hi', max_tokens: 5 }
     const body = { model: fleet.nameOf('m'), stream: false, ...asked }
     const { status, text } = await post(`${fleet.router.url}${path}`, body)
     assert.equal(status, 400, `${path}: ${text}`)

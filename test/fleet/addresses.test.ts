@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { startRouter, type TestRouter, type TestRouterOptions } from '../helpers/router.ts'
 
@@ -88,7 +89,7 @@ function config(port: number, more: object = {}): object {
   }
 }
 
-const ask = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const ask = { model: 'm', messages }
 
 function targets({ app }: TestRouter, model = 'm'): string[] {
   return app.models.find(model)?.targets.map((target) => target.id) ?? []

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 
@@ -240,7 +241,7 @@ function changed(
   return logged(({ [kind]: ids }) => Array.isArray(ids) && ids.includes(id))
 }
 
-const ask = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const ask = { model: 'm', messages }
 
 async function content({ url }: Pick<TestRouter, 'url'>, model = 'm'): Promise<string> {
   const { status, text } = await post(`${url}/v1/chat/completions`, { ...ask, model })

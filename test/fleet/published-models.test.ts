@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter, type TestRouterOptions } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import {
@@ -18,7 +19,7 @@ interface FakeServer extends ScriptedUpstream {
 }
 
 function ask(model: string): object {
-  return { model, messages: [{ role: 'user', content: 'x' }] }
+  return { model, messages }
 }
 
 function reply(body: unknown, status = 200): Behaviour {

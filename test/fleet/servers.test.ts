@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { startRouter, type TestRouter, type TestRouterOptions } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -10,7 +11,7 @@ import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scr
 const path = '/v1/chat/completions'
 
 function ask(model: string): object {
-  return { model, messages: [{ role: 'user', content: 'x' }] }
+  return { model, messages }
 }
 
 async function upstream(t: TestContext): Promise<ScriptedUpstream> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
@@ -78,8 +79,7 @@ describe('a request that exceeds the context', () => {
   })
 
   async function ask(path: string, more: object = {}) {
-    const question =
-      path === paths.responses ? { input: 'hi' } : { messages: [{ role: 'user', content: 'hi' }] }
+    const question = path === paths.responses ? { input: 'hi' } : { messages }
     const limit = path === paths.responses ? { max_output_tokens: 4000 } : { max_tokens: 4000 }
     const answer = await post(router.url + path, {
       model: 'm',

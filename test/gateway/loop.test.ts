@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { version } from '../../src/lib/version.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiServer, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -32,8 +33,8 @@ const leadingTo = (id: string, { url }: TestRouter): Record<string, unknown> => 
 const requestsOf = ({ logs }: TestRouter): number => logs.filter(({ msg }) => msg === 'request').length
 
 const paths = {
-  '/v1/chat/completions': { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
-  '/v1/messages': { model: 'demo', max_tokens: 9, messages: [{ role: 'user', content: 'Hello' }] },
+  '/v1/chat/completions': { model: 'demo', messages },
+  '/v1/messages': { model: 'demo', max_tokens: 9, messages },
   '/v1/embeddings': { model: 'demo', input: 'Hello' },
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
@@ -23,7 +24,6 @@ after(async () => {
   await upstream.close()
 })
 
-const messages = [{ role: 'user', content: 'hi' }]
 const contents = [{ role: 'user', parts: [{ text: 'hi' }] }]
 const anthropic = { model: 'm', max_tokens: 9 }
 const ollama = { model: 'm', stream: false }

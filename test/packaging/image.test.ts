@@ -17,6 +17,7 @@ import { createInterface } from 'node:readline'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { root } from '../helpers/child-env.ts'
 import { freePort, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { image, layOut } from './image.ts'
 
 /** Runs it as Docker does, except for the container: in /app, with the image's command, as a user that owns no files. */
@@ -104,7 +105,7 @@ describe('the image', () => {
   test('runs as any user without write access, is healthy, serves requests and ends on SIGTERM', async (t) => {
     const container = await run(t)
     assert.equal(container.check(), 0)
-    const body = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }
+    const body = { model: 'demo', messages }
     const answer = await post(`${container.url}/v1/chat/completions`, body)
     assert.equal(answer.status, 200, answer.text)
     assert.equal((await fetch(`${container.url}/ui`)).status, 200)

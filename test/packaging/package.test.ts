@@ -18,6 +18,7 @@ import { after, before, describe, test } from 'node:test'
 import { nodeError } from '../../src/runtime/node-floor.js'
 import { blocksOf } from '../docs/blocks.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { git } from './checkout.ts'
 import { files as releaseFiles, unpack } from './dry-run.ts'
 
@@ -166,7 +167,7 @@ test('the installed command rejects an outdated Node with one sentence', () => {
 
 test('the installed package starts in an empty folder and serves requests', async (t) => {
   const { url } = await start(t, installed(), { cwd: project, env: {} })
-  const body = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }
+  const body = { model: 'demo', messages }
   const answer = await post(`${url}/v1/chat/completions`, body)
   assert.equal(answer.status, 200, answer.text)
   assert.match(answer.text, /the last user message says/)

@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { freePort, openRequest, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
@@ -43,7 +44,7 @@ test('the admin port serves no client endpoints', async (t) => {
     assert.equal(refused.status, 404, path)
     assert.equal(refused.headers.get('allow'), null)
   }
-  const question = { model: 'demo', messages: [{ role: 'user', content: 'x' }] }
+  const question = { model: 'demo', messages }
   assert.equal((await post(`${admin}/v1/chat/completions`, question)).status, 404)
   assert.equal((await post(`${router.url}/v1/chat/completions`, question)).status, 200)
   const wrongMethod = await post(`${admin}/metrics`, '')
@@ -92,7 +93,7 @@ test('the admin port stays available during shutdown until the last response has
   const socket = await openRequest(router.url, '/v1/chat/completions', {
     model: 'slow',
     stream: true,
-    messages: [{ role: 'user', content: 'x' }],
+    messages,
   })
   await once(socket, 'data')
   const closed = router.app.close()

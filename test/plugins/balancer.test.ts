@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { after, test } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { openRequest, post, type RawAnswer } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import type { TestRouter } from '../helpers/router.ts'
 import {
@@ -13,7 +14,7 @@ import {
 } from '../helpers/scripted-upstream.ts'
 import { SharedRouter } from '../helpers/shared-router.ts'
 
-const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const body = { model: 'm', messages }
 const path = '/v1/chat/completions'
 
 const shared = new SharedRouter({ LLM_ROUTER_BALANCE_STRATEGY: 'first_available' })

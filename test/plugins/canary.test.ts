@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { post } from '../helpers/http.ts'
 import { keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   openaiError,
@@ -41,7 +42,7 @@ async function started(
 }
 
 async function targetOf(router: TestRouter, headers: Record<string, string> = {}): Promise<string | null> {
-  const body = { model: 'one', messages: [{ role: 'user', content: 'Hi' }] }
+  const body = { model: 'one', messages }
   const answer = await post(`${router.url}/v1/chat/completions`, body, { ...json, ...headers })
   assert.equal(answer.status, 200, answer.text)
   return answer.headers.get('x-llm-router-target')
@@ -111,7 +112,7 @@ test('a key with canary_header selects or avoids the canary; for other keys the 
   }
   assert.deepEqual([counts.chosen, counts.avoided], [20, 0])
   assert.ok(counts.ignored < 14)
-  const body = { model: 'one', messages: [{ role: 'user', content: 'Hi' }] }
+  const body = { model: 'one', messages }
   const wrong = { ...json, authorization: `Bearer ${testers}`, 'x-llm-router-canary': 'maybe' }
   assert.equal((await post(`${router.url}/v1/chat/completions`, body, wrong)).status, 400)
 })

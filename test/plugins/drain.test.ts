@@ -4,11 +4,12 @@ import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { openRequest } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
 
-const body = { model: 'one', stream: true, messages: [{ role: 'user', content: 'x' }] }
+const body = { model: 'one', stream: true, messages }
 
 test('during a drain a kept-alive client is served with Connection: close, and readiness fails', async (t) => {
   const router = await startRouter({

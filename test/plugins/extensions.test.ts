@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ConfigError } from '../../src/sdk/errors.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -28,7 +29,7 @@ test('an extension adds a strategy, a provider type and an endpoint without a ch
   for (let index = 0; index < 3; index++) {
     const { status } = await post(`${router.url}/v1/chat/completions`, {
       model: 'small',
-      messages: [{ role: 'user', content: 'x' }],
+      messages,
     })
     assert.equal(status, 200)
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
@@ -13,7 +14,7 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const body = { model: 'm', messages }
 const chats = '/v1/chat/completions'
 
 /** A model server that can die, freeze and come back on the same port. */

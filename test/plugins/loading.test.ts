@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { post, type RawAnswer } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
@@ -11,7 +12,7 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const body = { model: 'm', messages }
 /** The message of llama.cpp. */
 const loading: Behaviour = {
   kind: 'reply',

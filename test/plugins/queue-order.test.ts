@@ -81,7 +81,7 @@ test('a client with many requests delays the single request of another by one at
   assert.ok(order.indexOf('single') <= 1, order.join(' '))
 })
 
-test('a client that fills the queue keeps nobody out: its newest request is rejected for that of another', async () => {
+test('a client that fills the queue does not keep others out: its newest request is rejected for that of another', async () => {
   const model = router.app.models.find('m') ?? assert.fail('no model')
   arrived.length = 0
   const flood = [ask('flood')]

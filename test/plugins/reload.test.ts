@@ -9,6 +9,7 @@ import type { Target } from '../../src/sdk/target.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { collectGarbage } from '../helpers/garbage.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { repeats } from '../helpers/repeats.ts'
@@ -23,7 +24,7 @@ import {
 } from '../helpers/scripted-upstream.ts'
 
 const path = '/v1/chat/completions'
-const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const body = { model: 'm', messages }
 
 async function upstream(t: TestContext, script: Script = openaiText('Hi')): Promise<ScriptedUpstream> {
   const server = await startUpstream(script)

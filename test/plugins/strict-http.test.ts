@@ -10,6 +10,7 @@ import {
   defaultLimits,
   type HttpLimits,
 } from '../../src/runtime/http-server.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -20,7 +21,7 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-const chat = { model: 'one', messages: [{ role: 'user', content: 'x' }] }
+const chat = { model: 'one', messages }
 
 describe('requests that other HTTP servers may read differently', () => {
   let upstream: ScriptedUpstream

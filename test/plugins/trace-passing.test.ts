@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
@@ -13,7 +14,7 @@ import {
 const url = '/v1/chat/completions'
 const traceId = '0af7651916cd43dd8448eb211c80319c'
 const clientSpan = 'b7ad6b7169203331'
-const body = { model: 'one', messages: [{ role: 'user', content: 'x' }] }
+const body = { model: 'one', messages }
 
 let upstream: ScriptedUpstream
 let router: TestRouter

@@ -3,6 +3,7 @@ import { after, afterEach, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
 import { closedPort, post } from '../helpers/http.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Piece,
@@ -49,7 +50,7 @@ async function rig(
 const chat = (more: Record<string, unknown> = {}) => ({
   model: 'm',
   stream: true,
-  messages: [{ role: 'user', content: 'hi' }],
+  messages,
   ...more,
 })
 const path = '/v1/chat/completions'

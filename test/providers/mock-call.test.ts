@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { mock } from '../../src/providers/mock/index.ts'
+import { messages } from '../helpers/messages.ts'
 import { open, play, Recorder } from './mock-player.ts'
 
-const body = { model: 'm', messages: [{ role: 'user', content: 'Hi' }], stream: true }
+const body = { model: 'm', messages, stream: true }
 const reply = 'a b c d' // four tokens
 
 describe('timing', () => {

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { anthropicText } from '../clients/anthropic-answers.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
-const body = { model: 'small', max_tokens: 10, messages: [{ role: 'user', content: 'Hello' }] }
+const body = { model: 'small', max_tokens: 10, messages }
 
 describe('the paths of Anthropic Messages', () => {
   let upstream: ScriptedUpstream
@@ -56,7 +57,7 @@ describe('the paths of Anthropic Messages', () => {
     assert.deepEqual([broken.status, errorOf(broken.text).type], [400, 'invalid_request_error'])
   })
 
-  it("report unknown paths and wrong methods in Anthropic's error format", async () => {
+  it("report unknown paths and unsupported methods in Anthropic's error format", async () => {
     const unknown = await post(`${router.url}/v1/messages/nothing`, body)
     assert.deepEqual([unknown.status, errorOf(unknown.text).type], [404, 'not_found_error'])
     const response = await fetch(`${router.url}/v1/messages`)

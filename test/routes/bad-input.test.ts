@@ -140,7 +140,7 @@ test('an unknown path that resembles a known one is answered with the known one'
   assert.equal(await messageOf(`/v1/${'x'.repeat(10_000)}/v1/messages`), 'Unknown path')
 })
 
-test('an unknown path is a 404 and a wrong method a 405 with Allow, in the dialect that the path suggests', async () => {
+test('an unknown path is a 404 and an unsupported method a 405 with Allow, in the dialect that the path suggests', async () => {
   const unknown = await fetch(`${router.url}/v1/nothing`)
   assert.equal(unknown.status, 404)
   assert.equal(JSON.parse(await unknown.text()).error.type, 'invalid_request_error')

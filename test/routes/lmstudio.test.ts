@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -16,7 +17,7 @@ interface Extras {
   runtime: { name: string; supported_formats: string[] }
 }
 
-const question = { messages: [{ role: 'user', content: 'Hi' }] }
+const question = { messages }
 
 describe("LM Studio's own endpoints", () => {
   let upstream: ScriptedUpstream

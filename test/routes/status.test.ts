@@ -4,13 +4,14 @@ import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Status, StatusSchema } from '../../src/sdk/console/status.ts'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
 
 FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)
 
-const ask = (model: string, stream = false) => ({ model, stream, messages: [{ role: 'user', content: 'x' }] })
+const ask = (model: string, stream = false) => ({ model, stream, messages })
 
 async function statusOf(url: string, path = '/api/status'): Promise<Status> {
   const response = await fetch(url + path)

@@ -5,6 +5,7 @@ import type { TargetStatus } from '../../src/sdk/console/status.ts'
 import { runCli } from '../cli/run-cli.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
@@ -78,7 +79,7 @@ async function setWeights(url: string, weights: object): Promise<{ status: numbe
 async function shares(url: string, upstreams: readonly ScriptedUpstream[]): Promise<number[]> {
   const before = upstreams.map(({ requests }) => requests.length)
   for (let count = 0; count < 10; count++) {
-    const body = { model: 'one', messages: [{ role: 'user', content: 'Hi' }] }
+    const body = { model: 'one', messages }
     const { status } = await post(`${url}/v1/chat/completions`, body, { ...json, connection: 'close' })
     assert.equal(status, 200)
   }
@@ -102,7 +103,7 @@ test('a drained target gets nothing new and finishes its running requests, until
     await release.promise
     return openaiText('late')
   })
-  const body = { model: 'one', messages: [{ role: 'user', content: 'Hi' }] }
+  const body = { model: 'one', messages }
   const running = [1, 2].map(() => post(`${router.url}/v1/chat/completions`, body, json))
   await Promise.all(upstreams.map((upstream) => upstream.requestReceived(0)))
   assert.equal((await act(router.url, 'rack%2Fgpu-b/drain')).status, 200)
@@ -131,7 +132,7 @@ test('the last usable target of a model is drained only with ?force=true', async
   assert.match(refused.error ?? '', /last usable target of the model 'one'.*\?force=true/)
   assert.deepEqual(await shares(router.url, upstreams), [0, 10])
   assert.equal((await act(router.url, 'rack/gpu-b/drain?force=true')).status, 200)
-  const body = { model: 'one', messages: [{ role: 'user', content: 'Hi' }] }
+  const body = { model: 'one', messages }
   assert.equal((await post(`${router.url}/v1/chat/completions`, body, json)).status, 503)
   const unknown = await act(router.url, 'gpu-x/drain')
   assert.equal(unknown.status, 404)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { ConfigError } from '../../src/sdk/errors.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 
@@ -132,7 +133,7 @@ interface Status {
   models: { targets: { in_flight: number }[] }[]
 }
 
-const chat = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }
+const chat = { model: 'demo', messages }
 
 test('a processor whose result is not a verdict fails closed', async () => {
   const results = [

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { ConfigError } from '../../src/sdk/errors.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 
@@ -24,7 +25,7 @@ function start(code: string, providers: Providers, strategy = ''): [file: string
 }
 
 const mock = { api_type: 'mock' }
-const chat = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }
+const chat = { model: 'demo', messages }
 
 // First: a router that still closes would clear its real timers by the mocked function.
 test('an onReady hook that never ends stops the start after a minute', async (t) => {

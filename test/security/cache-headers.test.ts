@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 
 const key = 'sk-cache-0123456789abcdef0123456789'
 const json = { 'content-type': 'application/json', authorization: `Bearer ${key}` }
-const messages = [{ role: 'user', content: 'Hello' }]
 const models = modelsConfig({ demo: [{ api_type: 'mock' }] })
 
 let file: KeysFile

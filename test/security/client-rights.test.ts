@@ -4,6 +4,7 @@ import Anthropic from '@anthropic-ai/sdk'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { openaiError } from '../helpers/scripted-upstream.ts'
 import { bearer, chat, KeyedRouter, keys, path } from './keyed-router.ts'
 
@@ -127,7 +128,7 @@ test('S9 official clients recognise an invalid key, a missing permission and an 
   const headers = keyed.fromNewAddress()
   const openai = (apiKey: string) =>
     new OpenAI({ baseURL: `${keyed.router.url}/v1`, apiKey, maxRetries: 0, defaultHeaders: headers })
-  const ask = { model: 'small', messages: [{ role: 'user' as const, content: 'x' }] }
+  const ask = { model: 'small', messages }
   await assert.rejects(openai('wrong').chat.completions.create(ask), OpenAI.AuthenticationError)
   await assert.rejects(openai(keys.ollama).chat.completions.create(ask), OpenAI.PermissionDeniedError)
   await assert.rejects(

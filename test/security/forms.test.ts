@@ -150,7 +150,7 @@ test('forms of widely used clients arrive whole', async (t) => {
   }
 })
 
-test('a form that is rejected while the client is still sending it gets its error, and nobody else notices', async () => {
+test('a form that is rejected while the client is still sending it gets its error, and no other request is affected', async () => {
   const request = httpRequest(keyed.router.url + url, {
     method: 'POST',
     headers: {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { seededRandom } from '../../bench/support/seeded-random.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, RawClient } from '../helpers/raw-client.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -82,7 +83,7 @@ test('S32 no response opens the router to web pages of other origins', async () 
     },
   })
   assert.ok(preflight.status >= 400)
-  const body = { model: 'same', messages: [{ role: 'user', content: 'x' }] }
+  const body = { model: 'same', messages }
   const type = { 'content-type': 'application/json' }
   for (const { headers } of [
     preflight,
@@ -99,7 +100,7 @@ test('S32 no response opens the router to web pages of other origins', async () 
 
 test('S33 no bytes of a client end the process or keep it from answering the next client', async () => {
   const random = seededRandom(20261123)
-  const body = { model: 'same', messages: [{ role: 'user', content: 'x' }], stream: true }
+  const body = { model: 'same', messages, stream: true }
   const good = postBytes(path, body, ['expect: 100-continue', 'x-request-id: a', 'te: trailers'])
   const bytes = ['\r\n', '\0', '\x7f', '\xff', ':', ' ', '%', '"', '{', '}', '\\', 'chunked', '0', '-1', '\n']
   for (let round = 0; round < 200; round++) {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { post } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
@@ -34,7 +35,7 @@ export const records = [
 ]
 
 export const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
-export const chat = (model: string) => ({ model, messages: [{ role: 'user', content: 'x' }] })
+export const chat = (model: string) => ({ model, messages })
 
 /** The names of the models upstream. */
 const served = ['small', 'gpt-4', 'large', 'gpt-5']

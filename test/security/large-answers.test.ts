@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
@@ -122,7 +123,7 @@ test('the index of a call may be any number', async () => {
   for (const model of ['m', 'llamacpp']) {
     const { text } = await post(`${routers.none?.url}/v1/chat/completions`, {
       model,
-      messages: [{ role: 'user', content: 'x' }],
+      messages,
     })
     const { message } = JSON.parse(text).choices[0]
     assert.deepEqual(

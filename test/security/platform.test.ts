@@ -12,6 +12,7 @@ import { nodeError, nodeFloors } from '../../src/runtime/node-floor.js'
 import { certificate } from '../helpers/certificates/certificate.ts'
 import { childEnv } from '../helpers/child-env.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { errorsIn, modelFile, targetOf } from '../helpers/models-file.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -74,7 +75,7 @@ test('S27 an upstream with an untrusted certificate or outdated TLS gets no requ
   for (const [model] of providers) {
     const answer = await post(`${own.url}/v1/chat/completions`, {
       model,
-      messages: [{ role: 'user', content: 'x' }],
+      messages,
     })
     assert.equal(answer.status, 502, answer.text)
     // The error is named, the server is not.

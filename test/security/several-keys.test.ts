@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 
 const key = (name: string): string => `sk-of-alice-${name}-0123456789`
 const sha256 = createHash('sha256').update(key('digest')).digest('hex')
-const chat = { model: 'demo', messages: [{ role: 'user', content: 'hi' }] }
+const chat = { model: 'demo', messages }
 
 async function open(t: TestContext, record: object) {
   const file = keysFile([{ id: 'alice', ...record }])

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const path = '/v1/chat/completions'
-const body = JSON.stringify({ model: 'one', messages: [{ role: 'user', content: 'x' }] })
+const body = JSON.stringify({ model: 'one', messages })
 const size = body.length
 
 let upstream: ScriptedUpstream

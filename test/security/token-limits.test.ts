@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { post, type RawAnswer } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { postBytes, RawClient } from '../helpers/raw-client.ts'
@@ -11,7 +12,7 @@ import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const path = '/v1/chat/completions'
-const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const body = { model: 'm', messages }
 const keyOf = (id: string) => `sk-0123456789abcdef-${id}`
 /** Enough for ten such requests a minute. */
 const usage = { prompt_tokens: 100, completion_tokens: 500, total_tokens: 600 }

@@ -297,7 +297,7 @@ for (const kind of [memory(), primary(), redis()]) {
         await other.close()
       })
 
-      test('a request for which all targets are down gets nothing and blocks no other request', async () => {
+      test('a request whose targets are all down gets no lease, and other requests are not blocked', async () => {
         const model = newModel()
         const other = await kind.open()
         assert.equal(await taken(other, leaseRequest(model, [])), undefined)

@@ -44,7 +44,7 @@ test('weighted: the heaviest target does not get its share in one burst', () => 
   assert.deepEqual(picks(weighted.create(noContext), candidates, 7), ['a', 'a', 'b', 'a', 'c', 'a', 'a'])
 })
 
-test('weighted: a weight of 0 gets nothing, however small the others are', () => {
+test('weighted: a target with a weight of 0 gets no requests, however small the other weights are', () => {
   const candidates = [signalsOf('a', 0), signalsOf('b', 1e-12), signalsOf('c', 0)]
   assert.equal(countOf(picks(weighted.create(noContext), candidates, 100), 'b'), 100)
 })

@@ -4,6 +4,7 @@ import { BudgetStatusSchema } from '../../src/sdk/teams/budget-status.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
 import { bearer } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { databaseKinds, databases } from './databases.ts'
 import { openTeam, shareTeam, type TeamRouter } from './team-router.ts'
@@ -44,7 +45,7 @@ for (const store of databaseKinds) {
       const anthropic = await fetch(`${team.router.url}/v1/messages`, {
         method: 'POST',
         headers: { ...bearer(key), 'content-type': 'application/json' },
-        body: JSON.stringify({ model: 'small', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] }),
+        body: JSON.stringify({ model: 'small', max_tokens: 5, messages }),
       })
       assert.deepEqual(
         [anthropic.status, JSON.parse(await anthropic.text()).error.type],
@@ -59,7 +60,7 @@ for (const store of databaseKinds) {
       await eventually(async () => (await team.chat(key)).status === 200)
     })
 
-    test('a request that needs more than a budget has left is told how much is left', async () => {
+    test('a request that needs more than a budget has left gets an error that says how much is left', async () => {
       const key = await team.newKey('alan')
       await budget(team, 'small', { client: 'alan', unit: 'tokens', limit: 1_000 })
       assert.equal((await team.chat(key)).status, 200)

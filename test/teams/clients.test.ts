@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { RawClient } from '../helpers/raw-client.ts'
 import { databaseKinds, databases } from './databases.ts'
@@ -78,7 +79,7 @@ for (const store of databaseKinds) {
       await newKey('slow')
       const expires_at = new Date(Date.now() + 2_000).toISOString()
       const { key } = (await admin('POST', '/clients/slow/keys', { expires_at })).body
-      const body = JSON.stringify({ model: 'small', messages: [{ role: 'user', content: 'hi' }] })
+      const body = JSON.stringify({ model: 'small', messages })
       const client = await RawClient.open(team.router.url)
       client.send(`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\n`)
       client.send('content-type: application/json\r\nexpect: 100-continue\r\n')
@@ -129,7 +130,7 @@ for (const store of databaseKinds) {
             body: JSON.stringify(body),
           })
         ).status
-      const hello = { model: 'small', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] }
+      const hello = { model: 'small', max_tokens: 5, messages }
       assert.equal(await ask('/v1/messages', hello), 403)
       await admin('PATCH', '/groups/team', { endpoints: ['/v1/completions'] })
       assert.equal((await chat(key)).status, 403)

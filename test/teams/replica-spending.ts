@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { eventually } from '../helpers/eventually.ts'
 import { bearer } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import type { Postgres } from '../helpers/programs/postgres.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -93,7 +94,7 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
         signal: leaving.signal,
         body: JSON.stringify({
           model: 'small',
-          messages: [{ role: 'user', content: 'hi' }],
+          messages,
           stream: true,
           ...(leavesEarly ? { user: disconnecting } : {}),
         }),

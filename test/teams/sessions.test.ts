@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { adminKey, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
@@ -46,7 +47,7 @@ test('a key is exchanged for a cookie that scripts, other sites and client endpo
   const me = Object(await (await fetch(`${router.url}/api/session`, { headers: { cookie } })).json())
   assert.deepEqual(me, body)
   assert.ok(!JSON.stringify([router.logs, body]).includes(cookie.slice(20)))
-  const chat = { model: 'small', messages: [{ role: 'user', content: 'hi' }] }
+  const chat = { model: 'small', messages }
   for (const path of ['/v1/chat/completions', '/api/chat', '/v1/messages'])
     assert.equal(
       await statusOf(router.url + path, {

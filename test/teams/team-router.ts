@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before } from 'node:test'
 import { request } from 'undici'
 import { bearer } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 
 export const adminKey = 'sk-admin-of-the-tests-0123456789'
@@ -137,7 +138,7 @@ export function requestsTo(url: string): Omit<TeamRouter, 'router'> {
     },
     chat: (key, model = 'small', more = {}) =>
       ask('POST', '/v1/chat/completions', {
-        body: { model, messages: [{ role: 'user', content: 'hi' }], ...more },
+        body: { model, messages, ...more },
         headers: bearer(key),
       }),
   }

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { runCli } from '../cli/run-cli.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { bearer } from '../helpers/keys-file.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -256,7 +257,7 @@ test('SIGTERM loses no usage, including that of running requests, with 1 worker(
         body: JSON.stringify({
           model: 'slow',
           stream: true,
-          messages: [{ role: 'user', content: 'hi' }],
+          messages,
         }),
       }),
     ),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vllmMetrics } from '../helpers/engine-answers.ts'
 import { closedPort } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
@@ -167,7 +168,7 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
         body: JSON.stringify({
           model: 'gpt-oss-120b',
           stream: true,
-          messages: [{ role: 'user', content: 'x' }],
+          messages,
         }),
       })
         .then(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Page } from 'puppeteer-core'
 import { closedPort, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import type { TestBrowser } from './browser.ts'
@@ -72,7 +73,7 @@ describe('the console', needsChromium, () => {
         (
           await post(`${router.url}/v1/chat/completions`, {
             model,
-            messages: [{ role: 'user', content: 'x' }],
+            messages,
           })
         ).status,
     }

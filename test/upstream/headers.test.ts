@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
-const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const body = { model: 'm', messages }
 
 test('a response with endless headers is a failure of its target, and errors keep their stacks', async (t) => {
   const headers = 'x-a: b\r\n'.repeat(25_000)

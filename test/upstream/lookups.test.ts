@@ -5,6 +5,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { mock, test } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { Series } from '../helpers/metrics.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -40,7 +41,7 @@ for (const allowsLinkLocal of ['0', '1'])
       await upstream.close()
     })
     const firstLookup = once(asked, 'lookup')
-    const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+    const body = { model: 'm', messages }
     const answers = Array.from({ length: 20 }, () => post(`${router.url}/v1/chat/completions`, body))
     await firstLookup
     const inFlight = async (): Promise<number> =>

@@ -11,6 +11,7 @@ import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type ConnectProxyOptions, startConnectProxy } from '../helpers/proxies/connect-proxy.ts'
 import { startRouter } from '../helpers/router.ts'
+
 import { openaiServer, openaiText } from '../helpers/scripted-upstream.ts'
 import { startRouterFor, startUpstreamFor } from './upstream-setup.ts'
 

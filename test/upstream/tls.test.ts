@@ -18,6 +18,7 @@ import {
 } from '../helpers/certificates/test-ca.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
+
 import { openaiServer, openaiText } from '../helpers/scripted-upstream.ts'
 import { startRouterFor, startUpstreamFor } from './upstream-setup.ts'
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ApiError } from '@google/genai'
 import { keysFile } from '../../helpers/keys-file.ts'
+import { messages } from '../../helpers/messages.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { startRouter } from '../../helpers/router.ts'
 import { openaiStream, type ScriptedUpstream, startUpstream } from '../../helpers/scripted-upstream.ts'
@@ -217,7 +218,7 @@ test('a client key is accepted as x-goog-api-key, for the surface gemini and wit
   const elsewhere = await fetch(`${router.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { ...json, ...google },
-    body: JSON.stringify({ model: 'demo', messages: [{ role: 'user', content: 'Hi' }] }),
+    body: JSON.stringify({ model: 'demo', messages }),
   })
   assert.equal(elsewhere.status, 403)
   assert.doesNotMatch(JSON.stringify(router.logs), /google-key/)

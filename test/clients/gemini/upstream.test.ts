@@ -408,7 +408,7 @@ describe('a Gemini upstream', () => {
     const counted = await anthropic.messages.countTokens({
       model: 'small',
       system: 'Be brief',
-      messages: [{ role: 'user', content: 'Hello' }],
+      messages,
     })
     assert.equal(counted.input_tokens, 31)
     assert.equal(upstream.requests.at(-1)?.url, '/v1beta/models/gemini-3-flash:countTokens')

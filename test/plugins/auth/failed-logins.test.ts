@@ -20,7 +20,7 @@ test('an address may fail with ten different keys, then with one every six secon
   assert.ok(logins.waitMs('a') > 5_990)
 })
 
-test('a repeated wrong key counts once', () => {
+test('a repeated invalid key counts once', () => {
   const logins = new FailedLogins(() => 0)
   for (let index = 0; index < 1_000; index++) logins.failed('a', 'wrong')
   for (let index = 0; index < 8; index++) logins.failed('a', `wrong ${index}`)
@@ -32,7 +32,7 @@ test('a repeated wrong key counts once', () => {
   assert.equal(logins.hasFailed('b', 'wrong'), false)
 })
 
-test('the last thousand wrong keys of an address are remembered', () => {
+test('the last thousand invalid keys of an address are remembered', () => {
   const logins = new FailedLogins(() => 0)
   logins.failed('a', 'first')
   logins.failed('a', 'second')

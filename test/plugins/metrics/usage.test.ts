@@ -4,6 +4,7 @@ import { seededRandom } from '../../../bench/support/seeded-random.ts'
 import { BusyClock } from '../../../src/relay/attempt/busy-clock.ts'
 import { post } from '../../helpers/http.ts'
 import { keysFile } from '../../helpers/keys-file.ts'
+import { messages } from '../../helpers/messages.ts'
 import { startRouter } from '../../helpers/router.ts'
 import { openaiStream, startUpstream } from '../../helpers/scripted-upstream.ts'
 
@@ -96,7 +97,7 @@ test('tokens, busy seconds and durations are reported by client, model and targe
   const startedAt = performance.now()
   await Promise.all(
     ['one', 'two', 'one', 'two'].map(async (model, index) => {
-      const body = { model, stream: true, messages: [{ role: 'user', content: 'Hi' }] }
+      const body = { model, stream: true, messages }
       const key = index < 3 ? authorization : 'Bearer key-of-others-12345'
       const headers = { 'content-type': 'application/json', authorization: key }
       assert.equal((await post(`${router.url}/v1/chat/completions`, body, headers)).status, 200)

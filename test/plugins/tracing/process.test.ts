@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { post } from '../../helpers/http.ts'
+import { messages } from '../../helpers/messages.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { startRouterProcess } from '../../helpers/router-process.ts'
 import { startCollector } from '../../helpers/tracing/trace-collector.ts'
 
 const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
-const body = { model: 'demo', messages: [{ role: 'user', content: 'x' }] }
+const body = { model: 'demo', messages }
 
 /** Node's option to refuse every module of OpenTelemetry. The Prometheus client only loads its API, without an SDK. */
 const withoutOpenTelemetry = `--import ${dataModule(`

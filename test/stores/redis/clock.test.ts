@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis'
 import { eventually } from '../../helpers/eventually.ts'
 import { post } from '../../helpers/http.ts'
 import { bearer, keysFile } from '../../helpers/keys-file.ts'
+import { messages } from '../../helpers/messages.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
 import { startRouter } from '../../helpers/router.ts'
@@ -58,7 +59,7 @@ test('when the clock of Redis is set back by an hour, the limits of a key do not
     })
     t.after(() => router.close())
     return async (id: string): Promise<number> => {
-      const body = { model: 'm', max_tokens: 1, messages: [{ role: 'user', content: 'x' }] }
+      const body = { model: 'm', max_tokens: 1, messages }
       const headers = { 'content-type': 'application/json', ...bearer(keyOf(id)) }
       return (await post(`${router.url}/v1/chat/completions`, body, headers)).status
     }

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis'
 import { eventually } from '../../helpers/eventually.ts'
 import { post } from '../../helpers/http.ts'
 import { bearer, type KeysFile, keysFile } from '../../helpers/keys-file.ts'
+import { messages } from '../../helpers/messages.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
 import { startRouter, type TestRouter } from '../../helpers/router.ts'
@@ -94,7 +95,6 @@ async function commandsOf(
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0.99))
 }
 
-const messages = [{ role: 'user', content: 'Hi' }]
 const chat = (model: string) => () => ({ model, messages })
 
 test('a request of a key without limits to a target without a limit sends no Redis command', async () => {
