@@ -46,8 +46,8 @@ export const providerTypes = allProviderTypes.filter(({ needsHost }) => needsHos
 /** What happens to one field on the way to one type of server. */
 export type Fate =
   | { kind: 'refused'; why: string }
-  | { kind: 'carried'; to: readonly string[]; lost: readonly string[] }
-  | { kind: 'lost' }
+  | { kind: 'carried'; to: readonly string[]; dropped: readonly string[] }
+  | { kind: 'dropped' }
   /** It changes nothing and is not reported. */
   | { kind: 'silent' }
 
@@ -67,10 +67,10 @@ export function fateOf({ dialect, plain }: ProbedDialect, probe: Probe, type: Pr
   try {
     const without = written(from, type, { ...plain, ...probe.beside })
     const withIt = written(from, type, { ...plain, ...probe.body })
-    const to = changedPlaces(without.body, withIt.body)
-    const lost = [...withIt.lost].filter((field) => !without.lost.has(field))
-    if (to.length > 0) return { kind: 'carried', to, lost }
-    return { kind: lost.length > 0 ? 'lost' : 'silent' }
+    const to = changedPaths(without.body, withIt.body)
+    const dropped = [...withIt.dropped].filter((field) => !without.dropped.has(field))
+    if (to.length > 0) return { kind: 'carried', to, dropped }
+    return { kind: dropped.length > 0 ? 'dropped' : 'silent' }
   } catch (error) {
     if (error instanceof RouterError && error.kind === 'bad_request') {
       return { kind: 'refused', why: error.message }
@@ -94,35 +94,35 @@ function written(
   from: Dialect,
   type: ProviderType,
   body: Record<string, unknown>,
-): { body: unknown; lost: Set<string> } {
-  const lost = new Set<string>()
+): { body: unknown; dropped: Set<string> } {
+  const dropped = new Set<string>()
   const request = from.chat.readRequest(body, body.stream === true)
   const target = dialectNamed(type.dialect).chat.writeRequest(request, {
     model: 'm',
     flavour: type.flavour,
-    drop: (field) => lost.add(field),
+    drop: (field) => dropped.add(field),
   })
   const form = request.stream ? 'stream' : 'whole'
   const path = type.modelIn === 'path' ? { path: type.path('chat', { model: 'm', form }) } : {}
-  return { body: JSON.parse(JSON.stringify({ ...target, ...path })), lost }
+  return { body: JSON.parse(JSON.stringify({ ...target, ...path })), dropped }
 }
 
 /** The members of the server's request that the field changes, two levels deep. */
-function changedPlaces(before: unknown, now: unknown): string[] {
+function changedPaths(before: unknown, now: unknown): string[] {
   const [old, fresh] = [leavesOf(before), leavesOf(now)]
   const changed = [...new Set([...old.keys(), ...fresh.keys()])].filter(
-    (place) => old.get(place) !== fresh.get(place),
+    (path) => old.get(path) !== fresh.get(path),
   )
-  return [...new Set(changed.map((place) => place.split('.').slice(0, 2).join('.')))].sort()
+  return [...new Set(changed.map((path) => path.split('.').slice(0, 2).join('.')))].sort()
 }
 
-function leavesOf(value: unknown, place = '', leaves = new Map<string, string>()): Map<string, string> {
-  if (Array.isArray(value)) for (const each of value) leavesOf(each, place, leaves)
+function leavesOf(value: unknown, path = '', leaves = new Map<string, string>()): Map<string, string> {
+  if (Array.isArray(value)) for (const each of value) leavesOf(each, path, leaves)
   else if (typeof value === 'object' && value !== null) {
     for (const [name, each] of Object.entries(value)) {
-      leavesOf(each, place === '' ? name : `${place}.${name}`, leaves)
+      leavesOf(each, path === '' ? name : `${path}.${name}`, leaves)
     }
-  } else leaves.set(place, `${leaves.get(place) ?? ''}\n${JSON.stringify(value)}`)
+  } else leaves.set(path, `${leaves.get(path) ?? ''}\n${JSON.stringify(value)}`)
   return leaves
 }
 
@@ -178,7 +178,7 @@ function tableOf(dialect: string): SamplingTable {
 
 function samplingCell(fate: ReturnType<typeof samplingMapping>): string {
   if ('name' in fate) return `\`${fate.name}\``
-  return 'refused' in fate ? `400: ${fate.refused}` : `**lost**: ${fate.dropped}`
+  return 'refused' in fate ? `400: ${fate.refused}` : `**dropped**: ${fate.dropped}`
 }
 
 function listOf(title: string, entries: Readonly<Record<string, string>>): string[] {
@@ -200,13 +200,13 @@ function cellOf(fate: Fate): string {
   switch (fate.kind) {
     case 'refused':
       return '400'
-    case 'lost':
+    case 'dropped':
       return '**dropped**'
     case 'silent':
       return 'no effect'
     case 'carried': {
-      const to = fate.to.map((place) => `\`${place}\``).join(', ')
-      return fate.lost.length === 0 ? to : `${to}; **in part**`
+      const to = fate.to.map((path) => `\`${path}\``).join(', ')
+      return fate.dropped.length === 0 ? to : `${to}; **in part**`
     }
   }
 }

@@ -25,32 +25,32 @@ export function selfTimes(
   profile: Profile,
   by: 'file' | 'function',
   options: Options,
-): [place: string, us: number][] {
+): [location: string, us: number][] {
   const times = new Map<string, number>()
   const self = timesOfNodes(profile, options)
   for (const node of profile.nodes) {
     const us = self.get(node.id) ?? 0
-    const place = placeOf(node, by)
-    if (us > 0 && place !== '(idle)') times.set(place, (times.get(place) ?? 0) + us)
+    const location = locationOf(node, by)
+    if (us > 0 && location !== '(idle)') times.set(location, (times.get(location) ?? 0) + us)
   }
   return sorted(times)
 }
 
 /** The same for functions of `src/`, including everything called from them, such as library functions. */
-export function totalTimes(profile: Profile, options: Options): [place: string, us: number][] {
+export function totalTimes(profile: Profile, options: Options): [location: string, us: number][] {
   const self = timesOfNodes(profile, options)
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]))
   const times = new Map<string, number>()
   const walk = (id: number, above: ReadonlySet<string>): number => {
     const node = nodes.get(id)
     if (!node) return 0
-    const place = placeOf(node, 'function')
-    const isOurs = place.includes(' src/')
-    const within = isOurs ? new Set([...above, place]) : above
+    const location = locationOf(node, 'function')
+    const isOurs = location.includes(' src/')
+    const within = isOurs ? new Set([...above, location]) : above
     const below = (node.children ?? []).reduce((sum, child) => sum + walk(child, within), 0)
     const total = below + (self.get(id) ?? 0)
     // A recursive function counts once.
-    if (isOurs && !above.has(place)) times.set(place, (times.get(place) ?? 0) + total)
+    if (isOurs && !above.has(location)) times.set(location, (times.get(location) ?? 0) + total)
     return total
   }
   walk(profile.nodes[0]?.id ?? 0, new Set())
@@ -68,7 +68,7 @@ function timesOfNodes({ samples, timeDeltas }: Profile, options: Options): Map<n
   return times
 }
 
-function placeOf({ callFrame }: ProfileNode, by: 'file' | 'function'): string {
+function locationOf({ callFrame }: ProfileNode, by: 'file' | 'function'): string {
   const { functionName, url, lineNumber } = callFrame
   const file = url.replace(/^.*\/(node_modules|src)\//, '$1/')
   if (by === 'file') return file || functionName

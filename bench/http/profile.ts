@@ -29,14 +29,14 @@ try {
   const options = { lastSeconds: seconds, requests }
   print('by file, own time', selfTimes(profile, 'file', options))
   print('by function, own time', selfTimes(profile, 'function', options))
-  const ours = selfTimes(profile, 'function', options).filter(([place]) => place.includes(' src/'))
+  const ours = selfTimes(profile, 'function', options).filter(([location]) => location.includes(' src/'))
   print('our functions, own time', ours)
   print('our functions, with what they called', totalTimes(profile, options))
 } finally {
   rmSync(folder, { recursive: true })
 }
 
-function print(title: string, times: readonly [place: string, us: number][]): void {
+function print(title: string, times: readonly [location: string, us: number][]): void {
   console.log(`\n${title}`)
-  for (const [place, us] of times.slice(0, shown)) console.log(`${us.toFixed(1).padStart(8)}  ${place}`)
+  for (const [location, us] of times.slice(0, shown)) console.log(`${us.toFixed(1).padStart(8)}  ${location}`)
 }

@@ -25,7 +25,7 @@ interface Kind {
   name: string
   key: 'free' | 'limited'
   path: string
-  model: 'shared' | 'places'
+  model: 'shared' | 'slots'
   /** Continues the previous response. */
   continues?: boolean
 }
@@ -34,7 +34,7 @@ const chat = '/v1/chat/completions'
 const kinds: readonly Kind[] = [
   { name: 'nothing', key: 'free', path: chat, model: 'shared' },
   { name: 'limits of the key', key: 'limited', path: chat, model: 'shared' },
-  { name: 'a slot of a target', key: 'free', path: chat, model: 'places' },
+  { name: 'a slot of a target', key: 'free', path: chat, model: 'slots' },
   {
     name: 'a stored response, continued',
     key: 'free',
@@ -42,7 +42,7 @@ const kinds: readonly Kind[] = [
     model: 'shared',
     continues: true,
   },
-  { name: 'all of these', key: 'limited', path: '/v1/responses', model: 'places', continues: true },
+  { name: 'all of these', key: 'limited', path: '/v1/responses', model: 'slots', continues: true },
 ]
 
 process.setMaxListeners(2 * routerCount)
@@ -133,9 +133,9 @@ async function startRouters(redisPort: number): Promise<number[]> {
   const models = {
     bench: {
       shared: { providers: [{ ...mock, id: 's' }] },
-      places: { providers: [0, 1, 2, 3].map((index) => ({ ...mock, id: `p${index}`, max_in_flight: 50 })) },
+      slots: { providers: [0, 1, 2, 3].map((index) => ({ ...mock, id: `p${index}`, max_in_flight: 50 })) },
     },
-    active_models: { bench: ['shared', 'places'] },
+    active_models: { bench: ['shared', 'slots'] },
   }
   const keys = [
     { id: 'free', key: keyOf('free') },

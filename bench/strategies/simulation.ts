@@ -91,8 +91,8 @@ class Round {
     this.#conditions = conditions
     this.#servers = plans.map((plan, index) => new SimulatedServer(`server${index}`, plan, timeline, slots))
     this.#instance = strategy.create({ now: () => timeline.now(), random: seededRandom(seed + 1_000) })
-    const places = slots * plans.reduce((sum, plan) => sum + speedOf(plan), 0)
-    this.#meanGapMs = (firstContentMs + meanTokens * tokenMs) / (places * load)
+    const requestsAtATime = slots * plans.reduce((sum, plan) => sum + speedOf(plan), 0)
+    this.#meanGapMs = (firstContentMs + meanTokens * tokenMs) / (requestsAtATime * load)
     this.tries = plans.map(() => 0)
   }
 

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
@@ -38,13 +37,18 @@ export async function openRequest(
   return socket
 }
 
+const portsPerProcess = 100
+let portsTaken = 0
+
 /**
- * A port on which no process listens. It is below those that systems assign by themselves: otherwise, a connection or a server
- * of another test could get it before the router that is told to listen there, or where a test expects nobody.
+ * A port on which no process listens. It is below those that systems assign by themselves, and from a range of this process:
+ * otherwise, a connection or a server of another test could get it before the router that is told to listen there, or where a
+ * test expects nobody.
  */
 export async function freePort(): Promise<number> {
+  const first = 11_000 + (process.pid % 190) * portsPerProcess
   for (;;) {
-    const port = randomInt(11_000, 30_000)
+    const port = first + (portsTaken++ % portsPerProcess)
     if (await canListen(port)) return port
   }
 }

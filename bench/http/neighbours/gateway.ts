@@ -10,7 +10,7 @@ export interface Gateway {
   /** The environment variable that names the program. */
   variable: string
   /** Writes its configuration into its own folder `folder`, and returns how to start it on 127.0.0.1. */
-  prepare(place: GatewayPlace): PreparedGateway
+  prepare(setup: GatewaySetup): PreparedGateway
   /** Its name for an upstream's model, if it does not accept the upstream's own name. */
   modelFor?(upstream: Upstream): string
 }
@@ -24,7 +24,7 @@ export interface PreparedGateway {
   env?: Record<string, string>
 }
 
-export interface GatewayPlace {
+export interface GatewaySetup {
   folder: string
   port: number
   /** If one instance serves only one upstream. */
