@@ -45,18 +45,18 @@ const pages = [
 ]
 
 const address = (path) => (path === '' ? uiRoot : `${uiRoot}/${path}`)
-const current = signal(pageHere())
+const current = signal(pageOfLocation())
 /** The page that is shown and its component, once the component has been loaded. */
 const shown = signal()
 
-function pageHere() {
+function pageOfLocation() {
   const path = location.pathname.slice(new URL(uiRoot).pathname.length + 1).replace(/\/$/, '')
   return pages.find((page) => page.path === path) ?? pages[0]
 }
 
-function goTo(url) {
+function navigate(url) {
   history.pushState(null, '', url)
-  current.value = pageHere()
+  current.value = pageOfLocation()
   window.scrollTo(0, 0)
   document.getElementById('main').focus()
 }
@@ -69,10 +69,10 @@ document.addEventListener('click', (event) => {
   const path = link.href.split(/[?#]/)[0]
   if (!pages.some((page) => address(page.path) === path)) return
   event.preventDefault()
-  goTo(link.href)
+  navigate(link.href)
 })
 window.addEventListener('popstate', () => {
-  current.value = pageHere()
+  current.value = pageOfLocation()
 })
 
 effect(() => {
@@ -93,7 +93,7 @@ function NotLoaded() {
     <button type="button" onClick=${() => location.reload()}>Load again</button></${Notice}>`
 }
 
-class Safely extends Component {
+class ErrorBoundary extends Component {
   componentDidCatch(error) {
     console.error(error)
     this.setState({ failed: true })
@@ -121,30 +121,30 @@ function Navigation() {
   useEffect(() => {
     nav.current.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
   }, [here])
-  const wrong = (problems.value?.problems ?? []).filter(
+  const errorCount = (problems.value?.problems ?? []).filter(
     ({ severity }) => severity === 'critical' || severity === 'error',
   ).length
   return html`<nav aria-label="Pages" ref=${nav}><ul>${pages.map(
     ({ path, name, title }) => html`<li key=${name}><a href=${address(path)}
       aria-current=${here.path === path ? 'page' : undefined}><${Icon} name=${name} />${title}
-      ${path === '' && wrong > 0 && html`<span class="count"><span class="unseen">problems: </span>${wrong}</span>`}</a></li>`,
+      ${path === '' && errorCount > 0 && html`<span class="count"><span class="unseen">problems: </span>${errorCount}</span>`}</a></li>`,
   )}</ul></nav>`
 }
 
-function Who() {
-  const asking = useSignal(false)
-  const who = me.value
-  if (who === undefined) return html`<span></span>`
-  if (who)
-    return html`<span class="who" id="who"><span class="cut">${who.client}</span><span class="quiet">${who.role}</span></span>
+function Session() {
+  const isSigningIn = useSignal(false)
+  const user = me.value
+  if (user === undefined) return html`<span></span>`
+  if (user)
+    return html`<span class="who" id="who"><span class="cut">${user.client}</span><span class="quiet">${user.role}</span></span>
       <button type="button" class="ghost" id="sign-out" onClick=${() => void signOut()}>Sign out</button>`
   return html`<button type="button" id="sign-in" onClick=${() => {
-    asking.value = true
+    isSigningIn.value = true
   }}>Sign in</button>
   ${
-    asking.value &&
+    isSigningIn.value &&
     html`<${SignIn} onClose=${() => {
-      asking.value = false
+      isSigningIn.value = false
     }} />`
   }`
 }
@@ -177,10 +177,10 @@ function SignIn({ onClose }) {
 }
 
 function ThisRouter() {
-  const { this: own, others = [], shared } = routers.value ?? {}
+  const { this: thisRouter, others = [], shared } = routers.value ?? {}
   const now = status.value
   return html`<div class="router-name">
-    <strong title=${own?.name ?? location.host}>${own?.name ?? location.host}</strong>
+    <strong title=${thisRouter?.name ?? location.host}>${thisRouter?.name ?? location.host}</strong>
     ${now && html`<${State} of=${now.state} /> <span class="quiet">v${now.version}</span>`}
     ${
       shared &&
@@ -244,7 +244,7 @@ function App() {
       <header class="side">
         <div class="top"><a class="brand" href=${uiRoot}><${Icon} name="logo" />llm-router</a><${ThemeButton} /></div>
         <${Navigation} />
-        <div class="foot"><${ThisRouter} /><div class="row"><${Who} /></div></div>
+        <div class="foot"><${ThisRouter} /><div class="row"><${Session} /></div></div>
       </header>
       <main id="main" tabindex="-1">
         <div class="page-head"><h1>${current.value.title}</h1><div class="end"><${AsOf} /></div></div>
@@ -252,7 +252,7 @@ function App() {
         <div class=${isLost ? 'page stale' : 'page'} id="page">${
           here &&
           here.page === current.value &&
-          html`<${Safely} key=${here.page.name}><${here.Page} /></${Safely}>`
+          html`<${ErrorBoundary} key=${here.page.name}><${here.Page} /></${ErrorBoundary}>`
         }</div>
       </main>
     </div>

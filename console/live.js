@@ -28,6 +28,23 @@ export const connection = signal('connecting')
 /** Who is signed in; null: nobody; undefined: not known yet. */
 export const me = signal()
 
+/** The series of a history: lists with one value per step. */
+export const historySeries = [
+  'requests',
+  'errors',
+  'client_errors',
+  'client_gone',
+  'prompt_tokens',
+  'completion_tokens',
+  'ttft_p50_ms',
+  'ttft_p95_ms',
+  'queue',
+  'running',
+]
+
+/** Maximum number of requests in `newRequests`. */
+const maxNewRequests = 1_000
+
 const ranks = { viewer: 1, operator: 2, admin: 3 }
 export const role = computed(() => ranks[me.value?.role] ?? 0)
 /** Whether the user has at least this role. */
@@ -107,13 +124,13 @@ let lastHeard = 0
 export function watch() {
   source?.close()
   source = new EventSource(new URL(`events?range=${range.value}`, apiRoot))
-  for (const [name, take] of Object.entries(events)) {
+  for (const [name, apply] of Object.entries(events)) {
     source.addEventListener(name, ({ data }) => {
       lastHeard = Date.now()
       stopPolling()
       batch(() => {
         connection.value = 'live'
-        take(JSON.parse(data))
+        apply(JSON.parse(data))
       })
     })
   }
@@ -126,7 +143,7 @@ export function watch() {
 }
 
 /** A browser opens at most six connections per host, so a hidden page closes its stream after 30 s. */
-function watchWhileSeen() {
+function watchWhileVisible() {
   const stop = () => {
     source?.close()
     stopPolling()
@@ -143,7 +160,7 @@ function watchWhileSeen() {
 
 export function startWatching() {
   void readSession()
-  watchWhileSeen()
+  watchWhileVisible()
   watch()
   void readRouters()
   setInterval(() => void readRouters(), 15_000)
@@ -153,8 +170,8 @@ export function startWatching() {
   }, 1_000)
 }
 
-export function setRange(wanted) {
-  range.value = wanted
+export function setRange(name) {
+  range.value = name
   history.value = undefined
   watch()
 }
@@ -166,8 +183,8 @@ async function readRouters() {
 /** Events carry the history of the router as a whole; that of each target has to be read. */
 async function readActivity() {
   if (connection.value !== 'live' || document.hidden) return
-  const read = await api(`history?range=${range.value}`).catch(() => undefined)
-  if (read?.range === range.value) history.value = read
+  const latest = await api(`history?range=${range.value}`).catch(() => undefined)
+  if (latest?.range === range.value) history.value = latest
 }
 
 function startPolling() {
@@ -182,13 +199,16 @@ function stopPolling() {
 
 async function poll() {
   try {
-    const [now, wrong] = await Promise.all([api('status'), api('problems').catch(() => problems.value)])
+    const [latestStatus, latestProblems] = await Promise.all([
+      api('status'),
+      api('problems').catch(() => problems.value),
+    ])
     if (polling === undefined) return
     batch(() => {
       connection.value = 'polling'
       asOf.value = new Date()
-      status.value = now
-      problems.value = wrong
+      status.value = latestStatus
+      problems.value = latestProblems
     })
     history.value = await api(`history?range=${range.value}`)
     if (newestRequest.value !== undefined) {
@@ -207,9 +227,9 @@ async function poll() {
 }
 
 const events = {
-  status(whole) {
+  status(snapshot) {
     asOf.value = new Date()
-    status.value = whole
+    status.value = snapshot
   },
   delta({ at, ...changes }) {
     asOf.value = new Date(at)
@@ -219,11 +239,11 @@ const events = {
     problems.value = list
   },
   requests({ data, unknown_models: unknown }) {
-    if (data.length > 0) newRequests.value = [...data, ...newRequests.value].slice(0, keptRequests)
+    if (data.length > 0) newRequests.value = [...data, ...newRequests.value].slice(0, maxNewRequests)
     if (unknown) unknownModels.value = unknown
   },
-  history(whole) {
-    history.value = whole
+  history(snapshot) {
+    history.value = snapshot
   },
   step(steps) {
     if (history.value) history.value = withSteps(history.value, steps)
@@ -237,24 +257,22 @@ const events = {
   },
 }
 
-const keptRequests = 1_000
-
 /** The status with these changes. Models and targets that did not change stay the same objects. */
 export function merged(before, { status: top = {}, models = [], removed = [] }) {
   const changes = new Map(models.map((model) => [model.name, model]))
-  const kept = before.models
+  const remaining = before.models
     .filter(({ name }) => !removed.includes(name))
     .map((model) => {
       const change = changes.get(model.name)
       changes.delete(model.name)
       return change ? mergedModel(model, change) : model
     })
-  return { ...before, ...top, models: [...kept, ...changes.values()] }
+  return { ...before, ...top, models: [...remaining, ...changes.values()] }
 }
 
 function mergedModel(model, { targets = [], removed = [], ...rest }) {
   const changes = new Map(targets.map((target) => [target.id, target]))
-  const kept = model.targets
+  const remaining = model.targets
     .filter(({ id }) => !removed.includes(id))
     .map((target) => {
       const change = changes.get(target.id)
@@ -265,21 +283,8 @@ function mergedModel(model, { targets = [], removed = [], ...rest }) {
       for (const name of unset) delete next[name]
       return next
     })
-  return { ...model, ...rest, targets: [...kept, ...changes.values()] }
+  return { ...model, ...rest, targets: [...remaining, ...changes.values()] }
 }
-
-const series = [
-  'requests',
-  'errors',
-  'client_errors',
-  'client_gone',
-  'prompt_tokens',
-  'completion_tokens',
-  'ttft_p50_ms',
-  'ttft_p95_ms',
-  'queue',
-  'running',
-]
 
 /** The history with its latest steps replaced. Where new steps have begun, the oldest ones are dropped. */
 export function withSteps(before, { from, totals, ...steps }) {
@@ -289,7 +294,7 @@ export function withSteps(before, { from, totals, ...steps }) {
   const moved = Math.max(0, at + steps.requests.length - length)
   const next = { ...before, totals: totals ?? before.totals }
   next.from = new Date(Date.parse(before.from) + moved * stepMs).toISOString()
-  for (const name of series) {
+  for (const name of historySeries) {
     const values = [...before[name].slice(moved), ...Array(moved).fill(null)].slice(-length)
     for (const [index, value] of (steps[name] ?? []).entries()) {
       const step = at - moved + index

@@ -13,12 +13,14 @@ import { Channel, workerPipe } from './lib/channel.ts'
 import { describeBug } from './lib/describe-bug.ts'
 import { builtInProviders } from './providers/index.ts'
 import { banner, operatorKeyText } from './runtime/banner.ts'
-import { createLogging, noText } from './runtime/logger.ts'
+import { createLogging, type Logging, noText } from './runtime/logger.ts'
 import { setV8Flags } from './runtime/v8.ts'
 import { ConfigError } from './sdk/errors.ts'
 
 /** Time limit of the search for servers, in milliseconds: a closed port refuses immediately, but another may not respond. */
 const searchMs = 300
+
+type App = Awaited<ReturnType<typeof import('./app.ts').buildApp>>
 
 export interface ServeOptions {
   /** Rewrites an error of the settings to name the command line option that set the variable. */
@@ -54,43 +56,70 @@ async function run(operatorKey: string | undefined): Promise<void> {
   process.prependListener('exit', () => logging.atExit())
   process.on('SIGUSR1', () => logger.warn('SIGUSR1 has no effect; SIGUSR2 reopens the log file'))
   if (isPrimary) {
-    // Workers inherit it, so that a session is valid in all of them.
-    if (config.sessionSecret === '' && !hasSeveralHosts(config))
-      process.env.LLM_ROUTER_SESSION_SECRET = randomBytes(32).toString('hex')
-    // The same value has the same pseudonym in all workers.
-    if (config.maskingSecret === '' && !hasSeveralHosts(config))
-      process.env.LLM_ROUTER_MASKING_SECRET = generatedSecret()
-    // Workers find each other's cached responses.
-    if (config.cacheSecret === '') process.env.LLM_ROUTER_CACHE_SECRET = generatedSecret()
+    shareSecrets(config)
     if (operatorKey !== undefined) process.stderr.write(operatorKeyText(operatorKey))
     const providers = builtInProviders()
     runPrimary(config, logging, followedSources({ config, env: process.env, providers, log: logger }))
     return
   }
-  const first = !cluster.isWorker || cluster.worker?.id === 1
-  if (first) {
+  const isFirstProcess = !cluster.isWorker || cluster.worker?.id === 1
+  if (isFirstProcess) {
     for (const note of notes) logger.info(note)
     for (const warning of warnings) logger.warn(warning)
   }
   process.on('SIGUSR2', () => logging.reopen())
   const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
-  const servers = searchServers(config)
+  const foundServers = searchServers(config)
   // Most of the sources; the primary of a cluster does not need them.
   const { buildApp } = await import('./app.ts')
   const app = await buildApp({
-    ...{ config, env: process.env, logger, nodeOptions },
+    config,
+    env: process.env,
+    logger,
+    nodeOptions,
     logError: () => logging.error(),
     ...(running ? { running } : {}),
     ...(primary ? { primary } : {}),
-    ...(servers ? { found: servers } : {}),
+    ...(foundServers ? { found: foundServers } : {}),
   })
   // In a cluster, the primary reloads for all workers.
   if (!cluster.isWorker) process.on('SIGHUP', () => void app.reload.now())
+  handleProcessEvents(app, logging)
+  // Fastify's own message is suppressed, because the line below also has the number of models.
+  await app.listen({ host: config.serverHost, port: config.serverPort, listenTextResolver: () => noText })
+  const address = app.server.address()
+  const port = typeof address === 'object' && address ? address.port : config.serverPort
+  primary?.cast(ready)
+  logger.info({ host: config.serverHost, port, models: app.models.all().length }, 'listening')
+  if (operatorKey !== undefined) process.stderr.write(operatorKeyText(operatorKey))
+  if (isFirstProcess && config.logFormat !== 'json') {
+    const found = await foundServers?.then((servers) => servers.length)
+    process.stderr.write(
+      banner(config, { port, models: app.models.all(), foundServers: found ?? 0, operatorKey }),
+    )
+  }
+}
+
+/** Generates the secrets that are not configured; the workers inherit them from the environment. */
+function shareSecrets(config: Config): void {
+  // A session is valid in all workers.
+  if (config.sessionSecret === '' && !hasSeveralHosts(config))
+    process.env.LLM_ROUTER_SESSION_SECRET = randomBytes(32).toString('hex')
+  // The same value has the same pseudonym in all workers.
+  if (config.maskingSecret === '' && !hasSeveralHosts(config))
+    process.env.LLM_ROUTER_MASKING_SECRET = generatedSecret()
+  // Workers find each other's cached responses.
+  if (config.cacheSecret === '') process.env.LLM_ROUTER_CACHE_SECRET = generatedSecret()
+}
+
+/** Stops the router on SIGTERM, SIGINT and after an uncaught exception: running requests may finish. */
+function handleProcessEvents(app: App, logging: Logging): void {
+  const { logger } = logging
   let stopping = false
   const stop = (fields: { signal?: string }, code: number): void => {
     stopping = true
     const { running } = app.exchanges
-    logger.info({ ...fields, running, drain_timeout_s: config.drainTimeoutMs / 1000 }, 'stopping')
+    logger.info({ ...fields, running, drain_timeout_s: app.config.drainTimeoutMs / 1000 }, 'stopping')
     app.close().then(
       () => end(code),
       (error: unknown) => {
@@ -118,19 +147,6 @@ async function run(operatorKey: string | undefined): Promise<void> {
     logger.fatal(describeBug(error), 'uncaught exception; the process stops')
     if (!stopping) stop({}, 1)
   })
-  // Fastify's own message is suppressed, because the line below also has the number of models.
-  await app.listen({ host: config.serverHost, port: config.serverPort, listenTextResolver: () => noText })
-  const address = app.server.address()
-  const port = typeof address === 'object' && address ? address.port : config.serverPort
-  primary?.cast(ready)
-  logger.info({ host: config.serverHost, port, models: app.models.all().length }, 'listening')
-  if (operatorKey !== undefined) process.stderr.write(operatorKeyText(operatorKey))
-  if (first && config.logFormat !== 'json') {
-    const found = await servers?.then((found) => found.length)
-    process.stderr.write(
-      banner(config, { port, models: app.models.all(), foundServers: found ?? 0, operatorKey }),
-    )
-  }
 }
 
 /**

@@ -9,7 +9,7 @@ import { systemIsDark, theme } from './theme.js'
 /** Formats that round to whole numbers: an axis with smaller steps would repeat its labels. */
 const wholeFormats = new Set([whole, compact, ms])
 const wholeSteps = Array.from({ length: 10 }, (_, power) =>
-  [1, 2, 5].map((each) => each * 10 ** power),
+  [1, 2, 5].map((step) => step * 10 ** power),
 ).flat()
 
 /** `series`: label and values; `from` and `step` in seconds; `format` turns a value into text. */
@@ -64,7 +64,7 @@ function Plot({ label, series, from, step, format = whole, bars = false }) {
             size: 52,
             space: 30,
             ...(wholeFormats.has(format) && { incrs: wholeSteps }),
-            values: (_u, all) => all.map((each) => format(each)),
+            values: (_u, all) => all.map((value) => format(value)),
           },
         ],
         series: [

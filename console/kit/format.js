@@ -10,7 +10,7 @@ export const whole = (value) => wholeFormat.format(Math.round(value))
 export const share = (value) => String(Math.round(value * 100) / 100)
 export const percent = (share) => `${Math.round(share * 100)} %`
 export const plural = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`
-export const sum = (numbers) => numbers.reduce((total, each) => total + each, 0)
+export const sum = (numbers) => numbers.reduce((total, number) => total + number, 0)
 
 export function rate(value) {
   if (value === undefined || value === null) return none

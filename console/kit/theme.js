@@ -13,15 +13,15 @@ system.addEventListener('change', ({ matches }) => {
 
 const storageKey = 'llm-router-theme'
 
-export function setTheme(wanted) {
-  theme.value = wanted
+export function setTheme(name) {
+  theme.value = name
   try {
-    localStorage.setItem(storageKey, wanted)
+    localStorage.setItem(storageKey, name)
   } catch {
     // The browser stores nothing: the theme is kept until the page is closed.
   }
-  if (wanted === 'auto') delete document.documentElement.dataset.theme
-  else document.documentElement.dataset.theme = wanted
+  if (name === 'auto') delete document.documentElement.dataset.theme
+  else document.documentElement.dataset.theme = name
 }
 
 /** Applies the theme that was chosen on an earlier visit. */

@@ -10,7 +10,7 @@ export function toast(text, tone = 'good') {
   const item = { text, tone }
   toasts.value = [...toasts.value, item]
   setTimeout(() => {
-    toasts.value = toasts.value.filter((each) => each !== item)
+    toasts.value = toasts.value.filter((toast) => toast !== item)
   }, 6_000)
 }
 

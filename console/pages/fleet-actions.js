@@ -25,12 +25,12 @@ import {
 } from '../kit.js'
 import { api, may, me, pathPart, status } from '../live.js'
 
-/** The action that is to be confirmed. */
-const asked = signal()
+/** The action that waits for confirmation. */
+const confirmation = signal()
 
 /** Opens the dialog that confirms an action on a target or a model. */
-export function act(action, subject) {
-  asked.value = { action, ...subject }
+export function confirmAction(action, subject) {
+  confirmation.value = { action, ...subject }
 }
 
 // Outside of the pages and their dialogs, because the drawer of a target starts actions too.
@@ -38,16 +38,16 @@ const container = document.body.appendChild(document.createElement('div'))
 render(html`<${Confirmation} />`, container)
 
 function Confirmation() {
-  const wanted = asked.value
-  if (!wanted) return null
+  const requested = confirmation.value
+  if (!requested) return null
   const close = () => {
-    asked.value = undefined
+    confirmation.value = undefined
   }
   if (!may('operator'))
     return html`<${Dialog} title="Not permitted" onClose=${close}><p>${whyNot()}</p>
       <div class="actions"><button type="button" onClick=${close}>Close</button></div></${Dialog}>`
-  if (wanted.action === 'weights') return html`<${Weights} model=${wanted.model} onClose=${close} />`
-  return html`<${Confirm} key=${JSON.stringify(wanted)} ...${wanted} onClose=${close} />`
+  if (requested.action === 'weights') return html`<${Weights} model=${requested.model} onClose=${close} />`
+  return html`<${Confirm} key=${JSON.stringify(requested)} ...${requested} onClose=${close} />`
 }
 
 export function whyNot() {
@@ -180,13 +180,13 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
     <div class="row">
       ${
         isDrained
-          ? html`<button type="button" class="primary" onClick=${() => act('resume', { target: id })}>Resume</button>`
-          : html`<button type="button" onClick=${() => act('drain', { target: id })}>Drain</button>`
+          ? html`<button type="button" class="primary" onClick=${() => confirmAction('resume', { target: id })}>Resume</button>`
+          : html`<button type="button" onClick=${() => confirmAction('drain', { target: id })}>Drain</button>`
       }
-      <button type="button" onClick=${() => act('reset', { target: id })}>Reset failures</button>
-      <button type="button" onClick=${() => act('load', { model: model.name })}>Load model</button>
-      <button type="button" onClick=${() => act('unload', { model: model.name })}>Unload model</button>
-      <button type="button" onClick=${() => act('weights', { model: model.name })}>Weights</button>
+      <button type="button" onClick=${() => confirmAction('reset', { target: id })}>Reset failures</button>
+      <button type="button" onClick=${() => confirmAction('load', { model: model.name })}>Load model</button>
+      <button type="button" onClick=${() => confirmAction('unload', { model: model.name })}>Unload model</button>
+      <button type="button" onClick=${() => confirmAction('weights', { model: model.name })}>Weights</button>
     </div>
     ${!may('operator') && html`<p class="quiet small">${whyNot()}</p>`}
     <${Facts} facts=${facts} />

@@ -24,10 +24,10 @@ import {
   whole,
 } from '../kit.js'
 import { history, status } from '../live.js'
-import { act, TargetDrawer } from './fleet-actions.js'
+import { confirmAction, TargetDrawer } from './fleet-actions.js'
 
 const view = signal('server')
-const words = signal('')
+const searchText = signal('')
 const onlyTroubled = signal(false)
 /** Groups whose healthy targets are shown one by one, although they could be folded. */
 const unfolded = signal(new Set())
@@ -68,7 +68,7 @@ function nameOf({ id, server, host }, isShared) {
 }
 
 const groups = computed(() => {
-  const text = words.value.trim().toLowerCase()
+  const text = searchText.value.trim().toLowerCase()
   const byModel = view.value === 'model'
   const found = new Map(
     byModel ? (status.value?.models ?? []).map((model) => [model.name, { model, rows: [] }]) : [],
@@ -76,11 +76,11 @@ const groups = computed(() => {
   for (const entry of entries.value) {
     const { target, model, server } = entry
     const texts = [model.name, target.id, target.type, server, target.host ?? '', target.address ?? '']
-    const isWanted =
+    const isMatch =
       (!onlyTroubled.value || isTroubled(target)) && texts.some((each) => each.toLowerCase().includes(text))
     const key = byModel ? model.name : ''
     if (!found.has(key)) found.set(key, { rows: [] })
-    if (isWanted) found.get(key).rows.push(entry)
+    if (isMatch) found.get(key).rows.push(entry)
   }
   return [...found]
     .map(([name, { model, rows }]) => ({ name, model, rows: byModel ? rows : rows.toSorted(byServer) }))
@@ -94,8 +94,8 @@ const byServer = (one, other) => one.server.localeCompare(other.server, undefine
 
 export default function Fleet() {
   useEffect(() => {
-    const wanted = new URLSearchParams(location.search).get('target')
-    if (wanted) opened.value = { id: wanted }
+    const id = new URLSearchParams(location.search).get('target')
+    if (id) opened.value = { id }
     return () => {
       opened.value = undefined
     }
@@ -130,8 +130,8 @@ function Filters() {
         view.value = key
       }} />
       <input type="search" id="find" aria-label="Find a server, model or target" placeholder="Find a server or model" autocomplete="off"
-        value=${words.value} onInput=${({ currentTarget }) => {
-          words.value = currentTarget.value
+        value=${searchText.value} onInput=${({ currentTarget }) => {
+          searchText.value = currentTarget.value
         }} />
       <label class="check"><input type="checkbox" id="troubled" checked=${onlyTroubled.value} onChange=${({
         currentTarget,
@@ -171,13 +171,14 @@ function Targets() {
 
 function Group({ name, model, rows, byModel }) {
   const troubled = rows.filter(({ target }) => isTroubled(target))
-  const well = rows.filter(({ target }) => !isTroubled(target))
+  const healthy = rows.filter(({ target }) => !isTroubled(target))
   const key = `${byModel} ${name}`
   const folds =
-    words.value.trim() === '' && well.length > (byModel && entries.value.length > largeFrom ? 1 : foldFrom)
+    searchText.value.trim() === '' &&
+    healthy.length > (byModel && entries.value.length > largeFrom ? 1 : foldFrom)
   const isFolded = folds && !unfolded.value.has(key)
   const length = lengths.value.get(key) ?? pageLength
-  const all = [...troubled, ...(isFolded ? [] : well)]
+  const all = [...troubled, ...(isFolded ? [] : healthy)]
   const shown = all.slice(0, length)
   const more = () => {
     lengths.value = new Map(lengths.value).set(key, length + pageLength)
@@ -198,7 +199,7 @@ function Group({ name, model, rows, byModel }) {
       }) => html`<${Row} key=${`${of}\n${target.id}`} target=${target} model=${of} server=${server}
         byModel=${byModel} activity=${known.get(`${of}\n${target.id}`)} />`,
     )}
-    ${folds && html`<${Fold} rows=${well} isFolded=${isFolded} onToggle=${toggle} />`}
+    ${folds && html`<${Fold} rows=${healthy} isFolded=${isFolded} onToggle=${toggle} />`}
     ${
       all.length > length &&
       html`<tr class="group"><td colspan="11"><span class="row"><span class="quiet">${length} of ${all.length} are shown.</span>
@@ -227,9 +228,9 @@ function ModelRow({ model, count }) {
       ${panic && html`<span class="small bad">all are down; those whose checks only time out are used</span>`}
       ${targets.length === 0 && html`<span class="small bad">no targets</span>`}</span>
     <span class="row narrow-hidden">
-      <button type="button" class="ghost" aria-label=${`Load ${name}`} onClick=${() => act('load', { model: name })}>Load</button>
-      <button type="button" class="ghost" aria-label=${`Unload ${name}`} onClick=${() => act('unload', { model: name })}>Unload</button>
-      <button type="button" class="ghost" aria-label=${`Weights of ${name}`} onClick=${() => act('weights', { model: name })}>Weights</button>
+      <button type="button" class="ghost" aria-label=${`Load ${name}`} onClick=${() => confirmAction('load', { model: name })}>Load</button>
+      <button type="button" class="ghost" aria-label=${`Unload ${name}`} onClick=${() => confirmAction('unload', { model: name })}>Unload</button>
+      <button type="button" class="ghost" aria-label=${`Weights of ${name}`} onClick=${() => confirmAction('weights', { model: name })}>Weights</button>
     </span></span></th></tr>`
 }
 
@@ -268,13 +269,13 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
 })
 
 function Opened() {
-  const wanted = opened.value
-  if (!wanted) return null
+  const { id, model: modelName } = opened.value ?? {}
+  if (id === undefined) return null
   const entry = entries.value.find(
-    ({ target, model }) => target.id === wanted.id && (!wanted.model || wanted.model === model.name),
+    ({ target, model }) => target.id === id && (!modelName || modelName === model.name),
   )
-  const models = entries.value.filter(({ target }) => target.id === wanted.id).map(({ model }) => model.name)
-  return html`<${TargetDrawer} id=${wanted.id} entry=${entry} models=${models} activity=${entry && activity.value.get(`${entry.model.name}\n${wanted.id}`)}
+  const models = entries.value.filter(({ target }) => target.id === id).map(({ model }) => model.name)
+  return html`<${TargetDrawer} id=${id} entry=${entry} models=${models} activity=${entry && activity.value.get(`${entry.model.name}\n${id}`)}
     onClose=${() => {
       opened.value = undefined
     }} />`

@@ -58,12 +58,12 @@ export default function Models() {
       dialog.value = undefined
     }
   }, [])
-  const Shown = { catalogue: Catalogue, prices: Prices, prompts: Prompts }[tab.value]
+  const TabContent = { catalogue: Catalogue, prices: Prices, prompts: Prompts }[tab.value]
   return html`<${Tabs} label="Models" tabs=${tabs} value=${tab.value} onChange=${(key) => {
     tab.value = key
   }} />
     ${failure.value !== '' && html`<${Notice} tone="warn">${failure.value}</${Notice}>`}
-    <${Panel} of=${tab.value}><${Shown} /></${Panel}>
+    <${Panel} of=${tab.value}><${TabContent} /></${Panel}>
     ${shownModel.value && html`<${ModelDrawer} model=${shownModel.value} />`}`
 }
 
@@ -125,7 +125,7 @@ function ModelDrawer({ model }) {
     strategy,
     fallbacks,
     operations = [],
-    max_in_flight: most,
+    max_in_flight: maxInFlight,
     targets,
     prices,
   } = model
@@ -137,7 +137,7 @@ function ModelDrawer({ model }) {
     ['Operations', operations.join(', ')],
     ['Strategy', strategy],
     ['Fallbacks', fallbacks.join(', ')],
-    ['Maximum in flight', most],
+    ['Maximum in flight', maxInFlight],
   ]
   return html`<${Dialog} title=${name} kind="drawer" onClose=${() => {
     shownModel.value = undefined
@@ -184,8 +184,8 @@ const reload = async () => {
 }
 
 function Prices() {
-  const who = me.value
-  useEffect(() => void refresh(['prices']), [who])
+  const user = me.value
+  useEffect(() => void refresh(['prices']), [user])
   const error = priceFailure.value
   if (error)
     return html`<${Notice} tone=${error.code === 'no_database' ? undefined : 'warn'}>${
@@ -199,7 +199,7 @@ function Prices() {
     dialog.value = { kind, props }
   }
   const end = html`<${AdminButton} class="primary" id="new-price" onClick=${() => ask(EditRecord, {})}>New price</${AdminButton}>`
-  const Asked = dialog.value?.kind
+  const OpenDialog = dialog.value?.kind
   return html`${!may('admin') && html`<p class="quiet">Changing prices requires the role admin.</p>`}
     <${Card} title=${plural(prices.length, 'price')} end=${end}>${
       prices.length === 0
@@ -216,8 +216,8 @@ function Prices() {
           )}</tbody></${Table}>`
     }</${Card}><p class="quiet small">Prompt, cached prompt and completion: per million tokens.</p>
     ${
-      Asked &&
-      html`<${Asked} entity="prices" ...${dialog.value.props} reload=${reload} onClose=${() => {
+      OpenDialog &&
+      html`<${OpenDialog} entity="prices" ...${dialog.value.props} reload=${reload} onClose=${() => {
         dialog.value = undefined
       }} />`
     }`
@@ -284,12 +284,12 @@ function Prompts() {
 }
 
 async function render({ id, placeholders }) {
-  const given = Object.fromEntries(
+  const values = Object.fromEntries(
     placeholders.filter((each) => variables.value[each]).map((each) => [each, variables.value[each]]),
   )
   try {
     rendered.value = await api(
-      `prompts/render?${new URLSearchParams({ id, variables: JSON.stringify(given) })}`,
+      `prompts/render?${new URLSearchParams({ id, variables: JSON.stringify(values) })}`,
     )
     failure.value = ''
   } catch ({ message }) {

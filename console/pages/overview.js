@@ -18,7 +18,18 @@ import {
   Time,
   whole,
 } from '../kit.js'
-import { apiRoot, connection, history, problems, range, setRange, status, uiRoot, uptime } from '../live.js'
+import {
+  apiRoot,
+  connection,
+  history,
+  historySeries,
+  problems,
+  range,
+  setRange,
+  status,
+  uiRoot,
+  uptime,
+} from '../live.js'
 
 const tones = { critical: 'bad', error: 'bad', warning: 'warn', info: 'info' }
 const severities = { critical: 'critical', error: 'error', warning: 'warning', info: 'note' }
@@ -90,29 +101,21 @@ function Problems() {
   }</${Card}>`
 }
 
-const series = [
-  'requests',
-  'errors',
-  'client_errors',
-  'client_gone',
-  'prompt_tokens',
-  'completion_tokens',
-  'ttft_p50_ms',
-  'ttft_p95_ms',
-  'queue',
-  'running',
-]
-/** The least number of steps in a chart. */
-const fewestSteps = 12
+/** Minimum number of steps in a chart. */
+const minSteps = 12
 
 /** The history without the time before the router started. */
 function sinceStart(data, startedAt) {
   if (!data) return undefined
   const before = Math.floor((Date.parse(startedAt) - Date.parse(data.from)) / (data.step_seconds * 1_000))
-  const skipped = Math.min(before, data.requests.length - fewestSteps)
+  const skipped = Math.min(before, data.requests.length - minSteps)
   if (skipped <= 0) return data
   const from = new Date(Date.parse(data.from) + skipped * data.step_seconds * 1_000).toISOString()
-  return { ...data, from, ...Object.fromEntries(series.map((name) => [name, data[name].slice(skipped)])) }
+  return {
+    ...data,
+    from,
+    ...Object.fromEntries(historySeries.map((name) => [name, data[name].slice(skipped)])),
+  }
 }
 
 const startedAt = computed(() => status.value?.started_at)
@@ -130,7 +133,7 @@ function Charts() {
   const perMinute = (values) => values.map((value) => (value === null ? null : (value * 60) / step))
   const perSecond = (values) => values.map((value) => (value === null ? null : value / step))
   const common = { from, step }
-  const refused = data.errors.map((each, index) => [each, data.client_errors[index], data.client_gone[index]])
+  const failed = data.errors.map((each, index) => [each, data.client_errors[index], data.client_gone[index]])
   return html`<section class="stack" aria-label="Over time">${head}
     <div class="charts">
       <${Chart} title="Requests/min" figure=${`${whole(totals.requests)} in ${spans[data.range]}`} format=${compact}
@@ -141,9 +144,9 @@ function Charts() {
         series=${[{ label: 'p50', values: data.ttft_p50_ms }, { label: 'p95', values: data.ttft_p95_ms }]} ...${common} />
       <${Chart} title="Failed requests" figure=${errorFigure(totals)} format=${compact}
         series=${[
-          { label: 'errors', values: refused.map(([each]) => each) },
-          { label: 'rejected (4xx)', values: refused.map(([, each]) => each) },
-          { label: 'client disconnected', values: refused.map(([, , each]) => each) },
+          { label: 'errors', values: failed.map(([each]) => each) },
+          { label: 'rejected (4xx)', values: failed.map(([, each]) => each) },
+          { label: 'client disconnected', values: failed.map(([, , each]) => each) },
         ]} ...${common} />
       <${Chart} title="In flight" figure="most in each step" format=${compact}
         series=${[{ label: 'at servers', values: data.running }]} ...${common} />

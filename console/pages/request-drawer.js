@@ -4,12 +4,12 @@ import { compact, Dialog, html, inWords, ms, none, rate, State, whole } from '..
 import { Facts } from './fleet-actions.js'
 
 /** Prompt and output tokens, in a few characters. */
-export function tokens({ prompt_tokens: asked, completion_tokens: answered }) {
-  if (asked === null && answered === null) return none
-  return `${asked === null ? none : compact(asked)} → ${answered === null ? none : compact(answered)}`
+export function tokens({ prompt_tokens: prompt, completion_tokens: output }) {
+  if (prompt === null && output === null) return none
+  return `${prompt === null ? none : compact(prompt)} → ${output === null ? none : compact(output)}`
 }
 
-/** Its attempts over time, and everything that the router knows of it. */
+/** The attempts of a request over time, and everything that the router knows of it. */
 export function RequestDrawer({ request, onClient, onClose }) {
   const {
     id,
@@ -20,7 +20,7 @@ export function RequestDrawer({ request, onClient, onClose }) {
     dialect,
     stream,
     model,
-    asked,
+    asked: unknownModel,
     target,
     reason,
     queue_ms: queue,
@@ -45,7 +45,7 @@ export function RequestDrawer({ request, onClient, onClose }) {
           onClient(client)
         }}>${client}</button>`,
     ],
-    ['Model', asked ? `${asked} (unknown)` : model],
+    ['Model', unknownModel ? `${unknownModel} (unknown)` : model],
     ['Answered by', request.answered_by],
     ['Target', target],
     ['Why this one', reason],

@@ -43,18 +43,18 @@ const statuses = [
   ['429', 'Over a limit (429)'],
 ]
 
-function isWanted({ model, asked, answered_by: other, status: code, client }) {
-  const { model: name, status: wanted, client: who } = filter.value
-  if (name !== '' && ![model, asked, other].includes(name)) return false
-  if (who !== '' && client !== who) return false
-  return wanted === '' || (wanted.endsWith('xx') ? String(code)[0] === wanted[0] : String(code) === wanted)
+function matchesFilter({ model, asked, answered_by: fallback, status: code, client }) {
+  const { model: modelName, status: codes, client: clientName } = filter.value
+  if (modelName !== '' && ![model, asked, fallback].includes(modelName)) return false
+  if (clientName !== '' && client !== clientName) return false
+  return codes === '' || (codes.endsWith('xx') ? String(code)[0] === codes[0] : String(code) === codes)
 }
 
 const rows = computed(() => {
   const known = loaded.value ?? []
   const newest = known[0]?.seq ?? 0
   const fresh = (follows.value ? newRequests.value : frozen.value).filter(
-    (each) => each.seq > newest && isWanted(each),
+    (each) => each.seq > newest && matchesFilter(each),
   )
   const text = find.value.trim().toLowerCase()
   const all = [...fresh, ...known].slice(0, keptRows)
@@ -169,8 +169,8 @@ const Row = memo(({ request }) => {
     at,
     client,
     model,
-    asked,
-    answered_by: other,
+    asked: unknownModel,
+    answered_by: fallback,
     target,
     reason,
     queue_ms: queue,
@@ -187,8 +187,8 @@ const Row = memo(({ request }) => {
   return html`<tr class="link" onClick=${rowClick}>
     <th scope="row" class="nowrap"><button type="button" class="plain" onClick=${open} aria-label=${`Request at ${clock(at)}`}>${clock(at)}</button></th>
     <td class="narrow-hidden"><span class="cut">${client ?? none}</span></td>
-    <td><span class="cut">${model ?? asked ?? none}</span>
-      <span class="quiet small narrow-only">${[client, target].filter(Boolean).join(' → ')}</span>${other && html`<span class="quiet small">answered by ${other}</span>`}</td>
+    <td><span class="cut">${model ?? unknownModel ?? none}</span>
+      <span class="quiet small narrow-only">${[client, target].filter(Boolean).join(' → ')}</span>${fallback && html`<span class="quiet small">answered by ${fallback}</span>`}</td>
     <td class="medium-only" title=${reason ?? ''}><span class="cut">${target ?? none}</span></td>
     <td><${State} of=${outcome} />${outcome !== 'success' && html` <span class="quiet small outcome">${error ? inWords(error.code) : code}</span>`}</td>
     <td class="number wide-only">${queue > 0 ? ms(queue) : none}</td>

@@ -45,11 +45,13 @@ async function load() {
 
 export default function Settings() {
   // Read again after a sign-in, which may reveal more, and after a file has been reloaded or rejected.
-  const who = me.value
+  const user = me.value
   const loadedAt = status.value?.config.loaded_at
   const failed = status.value?.config.failed.length
-  useEffect(() => void load(), [who, loadedAt, failed])
-  const Shown = { configuration: Configuration, files: Files, versions: Versions, audit: Audit }[tab.value]
+  useEffect(() => void load(), [user, loadedAt, failed])
+  const TabContent = { configuration: Configuration, files: Files, versions: Versions, audit: Audit }[
+    tab.value
+  ]
   const rejected = (settings.value?.files ?? []).filter(({ state }) => state === 'rejected')
   return html`<${Tabs} label="Settings" tabs=${tabs} value=${tab.value} onChange=${(key) => {
     tab.value = key
@@ -63,7 +65,7 @@ export default function Settings() {
         tab.value = 'files'
       }}>Show the errors</button></${Notice}>`
     }
-    <${Panel} of=${tab.value}><${Shown} /></${Panel}>`
+    <${Panel} of=${tab.value}><${TabContent} /></${Panel}>`
 }
 
 function valueText({ value, secret, is_set: isSet, hidden, unit }) {
@@ -146,10 +148,10 @@ function Findings({ list, tone }) {
 function Versions() {
   const { versions } = settings.value ?? {}
   const now = status.value
-  const own = routers.value?.this
+  const thisRouter = routers.value?.this
   const others = routers.value?.others ?? []
   return html`<${Card} title="This router" body><${Facts} facts=${[
-    ['Name', own?.name],
+    ['Name', thisRouter?.name],
     ['Version', versions?.router ?? now?.version],
     ['Node.js', versions?.node ?? now?.node],
     [
@@ -176,7 +178,7 @@ function Versions() {
         (
           each,
         ) => html`<tr key=${each.name}><th scope="row">${each.name}</th><td><${State} of=${each.state} /></td><td>${each.version}</td><td class="number">${whole(each.requests_per_minute)}</td>
-          <td class="number narrow-hidden">${whole(each.in_flight)}</td><td class="medium-only"><code>${each.config}</code>${each.config !== own?.config && html` <span class="warn small">another one</span>`}</td><td class="narrow-hidden">${clock(each.seen_at)}</td></tr>`,
+          <td class="number narrow-hidden">${whole(each.in_flight)}</td><td class="medium-only"><code>${each.config}</code>${each.config !== thisRouter?.config && html` <span class="warn small">another one</span>`}</td><td class="narrow-hidden">${clock(each.seen_at)}</td></tr>`,
       )}</tbody></${Table}></${Card}>`
     }`
 }
@@ -197,8 +199,8 @@ async function readAudit(from) {
 }
 
 function Audit() {
-  const who = me.value
-  useEffect(() => void readAudit(), [who])
+  const user = me.value
+  useEffect(() => void readAudit(), [user])
   const error = auditFailure.value
   if (error)
     return html`<${Notice} tone=${error.code === 'no_database' ? undefined : 'warn'}>${

@@ -226,17 +226,17 @@ export function DeleteRecord({ entity, id, onClose, reload = refresh }) {
 }
 
 export function NewKey({ client, ask, onClose }) {
-  const made = useSignal()
+  const newKey = useSignal()
   const create = async (form) => {
     const { description, end } = form.elements
     const body = {
       ...(description.value.trim() !== '' && { description: description.value.trim() }),
       ...(end.value.trim() !== '' && { expires_at: end.value.trim() }),
     }
-    made.value = await api(`admin/clients/${pathPart(client)}/keys`, { method: 'POST', body })
+    newKey.value = await api(`admin/clients/${pathPart(client)}/keys`, { method: 'POST', body })
     await refresh(['keys'])
   }
-  const done = () => (made.value ? ask('created', { created: made.value }) : onClose())
+  const done = () => (newKey.value ? ask('created', { created: newKey.value }) : onClose())
   return html`<${Question} title=${`New key for ${client}`} confirm="Create key" onConfirm=${create} onClose=${done}>
     <label class="field">Description <input name="description" maxlength="500" placeholder="laptop" autocomplete="off" /></label>
     <label class="field">Ends <input name="end" autocomplete="off" placeholder="never, or 2027-01-31T00:00:00Z" /></label>
@@ -254,16 +254,16 @@ export function KeyCreated({ created, onClose }) {
 }
 
 export function RotateKey({ id, client, prefix, ask, onClose }) {
-  const made = useSignal()
+  const newKey = useSignal()
   const rotate = async (form) => {
     const overlap = Math.round(Number(form.elements.hours.value) * 3_600)
-    made.value = await api(`admin/keys/${pathPart(id)}/rotate`, {
+    newKey.value = await api(`admin/keys/${pathPart(id)}/rotate`, {
       method: 'POST',
       body: { overlap_seconds: overlap },
     })
     await refresh(['keys'])
   }
-  const done = () => (made.value ? ask('created', { created: made.value }) : onClose())
+  const done = () => (newKey.value ? ask('created', { created: newKey.value }) : onClose())
   return html`<${Question} title=${`Rotate ${prefix}… of ${client}?`} confirm="Rotate" onConfirm=${rotate} onClose=${done}>
     <p>${client} gets another key. The former one stays valid for a while, so that its programs can be changed.</p>
     <label class="field">Hours until the old key expires <input type="number" name="hours" min="0" max="8760" step="any" defaultValue="24" required /></label>

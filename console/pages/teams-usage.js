@@ -145,7 +145,7 @@ export function Usage() {
       <${Segments} label="Measure" value=${measure} options=${Object.entries(measures).map(([key, [name]]) => [key, name])} onChange=${(key) => change({ measure: key })} /></span>
       <a class="button" id="csv" download="usage.csv" href=${`${apiRoot}admin/usage?${queryOf(question.value, { format: 'csv' })}`}>CSV</a></div>
     ${problem.value !== '' && html`<${Notice} tone="bad">${problem.value}</${Notice}>`}
-    ${data ? html`<${Shown} data=${data} by=${by} measure=${measure} days=${days} />` : problem.value === '' && html`<${Empty}>Loading ...</${Empty}>`}`
+    ${data ? html`<${Report} data=${data} by=${by} measure=${measure} days=${days} />` : problem.value === '' && html`<${Empty}>Loading ...</${Empty}>`}`
 }
 
 const oneDigit = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
@@ -153,7 +153,7 @@ const oneDigit = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, ma
 /** More lines in one chart cannot be told apart. */
 const shownLines = 5
 
-function Shown({ data: { data: lines, from, to }, by, measure, days }) {
+function Report({ data: { data: lines, from, to }, by, measure, days }) {
   if (lines.length === 0) return html`<${Empty}>No usage in this period.</${Empty}>`
   const [name, of] = measures[measure]
   const groups = Map.groupBy(lines, (line) => line[by] || '(none)')

@@ -65,29 +65,31 @@ const dialogs = {
 
 export default function Teams() {
   useEffect(() => {
-    const wanted = location.hash.slice(1)
-    if (tabs.some(([key]) => key === wanted)) tab.value = wanted
+    const requested = location.hash.slice(1)
+    if (tabs.some(([key]) => key === requested)) tab.value = requested
     return () => {
       dialog.value = undefined
       shownClient.value = undefined
     }
   }, [])
   // Read again after a sign-in.
-  const who = me.value
-  useEffect(() => void refresh(), [who])
+  const user = me.value
+  useEffect(() => void refresh(), [user])
   const error = failure.value
   if (error?.code === 'no_database') return html`<${NoDatabase} />`
   if (error) return html`<${Notice} tone="warn">${error.message}</${Notice}>`
   if (!records.value.clients) return html`<${Empty}>Loading ...</${Empty}>`
-  const Shown = { clients: Clients, groups: Groups, keys: Keys, budgets: Budgets, usage: Usage }[tab.value]
-  const Asked = dialog.value && dialogs[dialog.value.kind]
+  const TabContent = { clients: Clients, groups: Groups, keys: Keys, budgets: Budgets, usage: Usage }[
+    tab.value
+  ]
+  const OpenDialog = dialog.value && dialogs[dialog.value.kind]
   return html`${!may('admin') && html`<${Notice}>You have read access. Changing clients, groups, keys and budgets requires the role admin.</${Notice}>`}
     <${Tabs} label="Teams" tabs=${tabs} value=${tab.value} onChange=${(key) => {
       tab.value = key
     }} />
-    <${Panel} of=${tab.value}><${Shown} ask=${ask} data=${records.value} /></${Panel}>
+    <${Panel} of=${tab.value}><${TabContent} ask=${ask} data=${records.value} /></${Panel}>
     ${shownClient.value && html`<${ClientDrawer} id=${shownClient.value} />`}
-    ${Asked && html`<${Asked} ...${dialog.value.props} ask=${ask} onClose=${close} />`}`
+    ${OpenDialog && html`<${OpenDialog} ...${dialog.value.props} ask=${ask} onClose=${close} />`}`
 }
 
 function NoDatabase() {

@@ -5,7 +5,10 @@ import { routerAddress } from './healthcheck.ts'
 
 const timeoutMs = 10_000
 
-/** Sends a request to the running router with the operator key. Prints an error and returns undefined if it fails. Throws ConfigError for an invalid `--url`. */
+/**
+ * Sends a request to the running router with the operator key. Prints an error and returns undefined if it fails. Throws
+ * ConfigError for an invalid `--url`.
+ */
 export async function askRouter(
   context: CommandContext,
   method: string,
@@ -28,14 +31,19 @@ export async function askRouter(
     })
     const answer = parseObject(await response.text())
     if (response.ok && answer) return answer
-    const { error } = answer ?? {}
-    const message = isObject(error) ? error.message : error
-    const text = typeof message === 'string' ? message : `${url} answers ${response.status}`
-    printError(`${text.replace('?force=true', '--force')}\n`)
+    const message = errorMessageIn(answer) ?? `${url} answers ${response.status}`
+    printError(`${message.replace('?force=true', '--force')}\n`)
     if (response.status === 401 || response.status === 403)
       printError('set LLM_ROUTER_ADMIN_KEY to an operator key of that router\n')
   } catch {
     printError(`${url} does not answer\n`)
   }
   return undefined
+}
+
+/** Returns the message of an error response of a router; undefined if it has none. */
+export function errorMessageIn(answer: Record<string, unknown> | undefined): string | undefined {
+  const error = answer?.error
+  const message = isObject(error) ? error.message : error
+  return typeof message === 'string' ? message : undefined
 }

@@ -3,6 +3,7 @@ import { parseObject, textOf } from '../lib/json/read.ts'
 import { askRouter } from './ask-router.ts'
 import type { Command, CommandContext } from './command-line.ts'
 import { usageOf } from './help.ts'
+import { formatTable } from './table.ts'
 
 /** `auto eval FILE`: compares the models that `auto` chooses with the expected ones. */
 export const autoCommand: Command = async ([action, file, ...more], context) => {
@@ -71,16 +72,7 @@ export function confusionTable(results: readonly Result[]): string {
       return [name, ...counts.map((count) => (count === 0 ? '.' : String(count))), share(ofModel)]
     })
   const table = [['EXPECTED \\ CHOSEN', ...names, 'CORRECT'], ...rows]
-  const widths =
-    table[0]?.map((_cell, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? []
-  const lines = table.map((row) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  '),
-  )
-  return `${lines.join('\n')}\n\n${results.length} requests, ${share(results)} correct\n`
+  return `${formatTable(table, 'right')}\n${results.length} requests, ${share(results)} correct\n`
 }
 
 function share(results: readonly Result[]): string {

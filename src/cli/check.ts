@@ -18,12 +18,12 @@ export const check: Command = async ([file], { env, print }) => {
     text,
     models,
     errors,
-    warnings: found,
+    warnings: configWarnings,
   } = await readWholeConfig(env, file, { askServers: true })
   const path = config.modelsConfigPath
   const document = text === undefined ? undefined : readConfigText(text, syntaxOf(path))
   const positions = document?.syntaxError ? undefined : document
-  const warnings = [...found, ...(await checkConnections(models))]
+  const warnings = [...configWarnings, ...(await checkConnections(models))]
   const findings: Finding[] = [
     ...errors.map((message): Finding => ({ kind: 'error', ...fileAndPosition(message) })),
     ...warnings.map((message): Finding => {
@@ -32,21 +32,21 @@ export const check: Command = async ([file], { env, print }) => {
     }),
   ]
   for (const finding of findings.toSorted(byPosition)) print(format(finding))
-  const silent = publishing(positions?.value).filter((id) => !hasTarget(models, id))
-  if (errors.length === 0 && silent.length > 0)
-    print(`${path}: no models from ${silent.join(', ')}: no answer, or no model there\n`)
-  const servers = models.reduce((sum, { targets, standby }) => sum + targets.length + standby.length, 0)
+  const unresolved = serversWithAllModels(positions?.value).filter((id) => !hasTarget(models, id))
+  if (errors.length === 0 && unresolved.length > 0)
+    print(`${path}: no models from ${unresolved.join(', ')}: no answer, or no model there\n`)
+  const serverCount = models.reduce((sum, { targets, standby }) => sum + targets.length + standby.length, 0)
   const warningCount = counted(findings.length - errors.length, 'warning')
   if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warningCount}\n`)
   else
     print(
-      `${path}: ${counted(models.length, 'model')}, ${counted(servers, 'server')}, no errors, ${warningCount}\n`,
+      `${path}: ${counted(models.length, 'model')}, ${counted(serverCount, 'server')}, no errors, ${warningCount}\n`,
     )
   return errors.length > 0 ? 2 : 0
 }
 
 /** Ids of the servers that publish all of their models. */
-function publishing(config: unknown): string[] {
+function serversWithAllModels(config: unknown): string[] {
   const list = isObject(config) && Array.isArray(config.servers) ? config.servers : []
   return list.flatMap((server) => (isObject(server) && server.models === '*' ? [String(server.id)] : []))
 }

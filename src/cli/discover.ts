@@ -44,8 +44,8 @@ async function searchHosts(
   hosts: readonly string[],
   { env, printError }: CommandContext,
 ): Promise<Record<string, unknown> | undefined> {
-  const wanted = hosts.length > 0 ? hosts : ['127.0.0.1']
-  const invalid = wanted.filter((host) => !isHost(host))
+  const searchedHosts = hosts.length > 0 ? hosts : ['127.0.0.1']
+  const invalid = searchedHosts.filter((host) => !isHost(host))
   if (invalid.length > 0)
     throw new ConfigError(
       invalid.map(
@@ -53,7 +53,7 @@ async function searchHosts(
       ),
     )
   const connectErrors = new Map<string, string>()
-  const { servers, hostsWithoutServer } = await search(wanted, AbortSignal.timeout(timeoutMs), {
+  const { servers, hostsWithoutServer } = await search(searchedHosts, AbortSignal.timeout(timeoutMs), {
     proxyOf: proxyRule(loadConfig(env).config),
     onConnectError: (url, { message }) => connectErrors.set(url, message),
   })

@@ -81,7 +81,7 @@ function listed(files: readonly { value: unknown; file: string }[]): Listed {
     for (const key of Array.isArray(team.keys) ? team.keys : []) addKey(key, file)
   }
   const add = (value: unknown, file: string): boolean => {
-    if (Array.isArray(value)) return value.every((each) => add(each, file))
+    if (Array.isArray(value)) return value.every((entry) => add(entry, file))
     if (!isObject(value)) return false
     if (typeof value.team_id === 'string' && !('token' in value)) {
       addTeam(value, file)
@@ -94,7 +94,7 @@ function listed(files: readonly { value: unknown; file: string }[]): Listed {
     const { keys: keyList, teams: teamList } = value
     if (!Array.isArray(keyList) && !Array.isArray(teamList)) return false
     // A combined file may have whole responses as its members.
-    for (const each of Array.isArray(keyList) ? keyList : []) addKey(each, file)
+    for (const key of Array.isArray(keyList) ? keyList : []) addKey(key, file)
     totals.keys = Math.max(totals.keys, Number(value.total_count) || 0)
     totals.teams = Math.max(totals.teams, Number(value.total) || 0)
     return Array.isArray(teamList) ? teamList.every((team) => add(team, file)) : teamList === undefined

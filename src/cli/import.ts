@@ -29,7 +29,7 @@ export const importCommand: Command = async ([kind, ...files], context) => {
   const imported =
     kind === 'keys'
       ? fromKeys(loadClientKeys(text, file, context.env))
-      : fromLiteLlm(texts.map((each, index) => parsed(each, files[index] ?? file)))
+      : fromLiteLlm(texts.map((text, index) => parsed(text, files[index] ?? file)))
   const { run, close } = await openAdministration(context)
   try {
     const created = await write(run, imported)

@@ -1,5 +1,6 @@
 import { allTargets, type Model } from '../sdk/target.ts'
 import type { Command } from './command-line.ts'
+import { formatTable } from './table.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /**
@@ -16,15 +17,7 @@ export const models: Command = async ([file], { env, flags, print, printError })
   }
   const rows = [['MODEL', 'SERVERS', 'STRATEGY', 'CONTEXT']]
   for (const model of served) rows.push(rowOf(model, config.balanceStrategy))
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  for (const row of rows) {
-    print(
-      `${row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd()}\n`,
-    )
-  }
+  print(formatTable(rows))
   return 0
 }
 

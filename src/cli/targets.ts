@@ -1,9 +1,10 @@
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { isObject } from '../lib/json/read.ts'
 import type { Status } from '../sdk/console/status.ts'
-import { askRouter as ask } from './ask-router.ts'
+import { askRouter } from './ask-router.ts'
 import type { Command, CommandContext } from './command-line.ts'
 import { usageOf } from './help.ts'
+import { formatTable } from './table.ts'
 
 const actions: readonly string[] = ['list', 'drain', 'resume', 'reset', 'weight']
 
@@ -20,7 +21,11 @@ export const targets: Command = async ([action = 'list', ...args], context) => {
     case 'reset': {
       if (first === undefined || second !== undefined) break
       const query = context.flags.force ? '?force=true' : ''
-      const answer = await ask(context, 'POST', `/targets/${encodeURIComponent(first)}/${action}${query}`)
+      const answer = await askRouter(
+        context,
+        'POST',
+        `/targets/${encodeURIComponent(first)}/${action}${query}`,
+      )
       if (!answer) return 1
       print(`${first}: ${{ drain: 'drained', resume: 'resumed', reset: 'reset' }[action]}\n`)
       return 0
@@ -30,7 +35,7 @@ export const targets: Command = async ([action = 'list', ...args], context) => {
       if (second === undefined || third === undefined || third.trim() === '' || Number.isNaN(weight)) break
       if (more.length > 0) break
       const path = `/models/${encodeURIComponent(first ?? '')}/weights`
-      const answer = await ask(context, 'PUT', path, { [second]: weight })
+      const answer = await askRouter(context, 'PUT', path, { [second]: weight })
       if (!answer) return 1
       const weights = isObject(answer.weights) ? Object.entries(answer.weights) : []
       for (const [id, value] of weights) print(`${id}  ${value}\n`)
@@ -45,19 +50,12 @@ export const targets: Command = async ([action = 'list', ...args], context) => {
 }
 
 async function list(context: CommandContext): Promise<number> {
-  const status = (await ask(context, 'GET', '/status')) as Pick<Status, 'models'> | undefined // response of this router's API
+  const status = (await askRouter(context, 'GET', '/status')) as Pick<Status, 'models'> | undefined // response of this router's API
   if (!status) return 1
   const rows = [['MODEL', 'TARGET', 'STATE', 'WEIGHT', 'IN FLIGHT']]
   for (const { name, targets } of status.models)
     for (const { id, state, weight, in_flight: inFlight } of targets)
       rows.push([name, id, state, String(weight), String(inFlight)])
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  for (const row of rows)
-    context.print(
-      `${row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd()}\n`,
-    )
+  context.print(formatTable(rows))
   return 0
 }

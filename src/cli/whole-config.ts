@@ -19,8 +19,8 @@ export interface WholeConfig {
 
 /**
  * Reads settings, models-config.json, extensions and prompts like a start, without listening. With `askServers`, also asks
- * servers of other types whether they are llama.cpp, and connects to the database. Throws ConfigError for invalid settings; errors in other files are
- * returned.
+ * servers of other types whether they are llama.cpp, and connects to the database. Throws ConfigError for invalid settings;
+ * errors in other files are returned.
  */
 export async function readWholeConfig(
   env: CommandContext['env'],
@@ -52,7 +52,7 @@ export async function readWholeConfig(
     const models = app.models.all()
     // Later log lines are about unreachable servers.
     const configWarnings = [...logged]
-    const more = askServers ? await disguised(app, models) : []
+    const engineWarnings = askServers ? await undeclaredEngines(app, models) : []
     await app.close()
     const database = askServers ? databaseAddress(settings.databaseUrl) : undefined
     if (database) await (await import('../stores/database/open.ts')).checkDatabase(database)
@@ -61,7 +61,7 @@ export async function readWholeConfig(
       text,
       models,
       errors: [],
-      warnings: [...warnings, ...configWarnings, ...more, ...limitsPerHost(settings, models)],
+      warnings: [...warnings, ...configWarnings, ...engineWarnings, ...limitsPerHost(settings, models)],
     }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -74,14 +74,14 @@ export async function readWholeConfig(
 }
 
 /** Returns a warning for each provider whose `api_type` hides that its server is llama.cpp. */
-async function disguised(
+async function undeclaredEngines(
   app: Awaited<ReturnType<typeof buildApp>>,
   models: readonly Model[],
 ): Promise<string[]> {
   const found = await app.engines.undeclaredLlamaCpp(models.flatMap(allTargets))
   return models.flatMap(({ group, alias, targets, standby }) =>
-    Object.entries({ providers: targets, providers_sleep: standby }).flatMap(([list, those]) =>
-      those.flatMap((target, index) => {
+    Object.entries({ providers: targets, providers_sleep: standby }).flatMap(([list, targets]) =>
+      targets.flatMap((target, index) => {
         if (!found.has(target)) return []
         const path = `${modelPath(group, alias)}.${list}[${index}].api_type`
         return [`${path}: the server reports itself as llama.cpp and is treated as such; set "llamacpp"`]
@@ -94,8 +94,8 @@ async function disguised(
 function limitsPerHost({ replicas, redisHost, redisUrl }: Config, models: readonly Model[]): string[] {
   if (replicas === 1 || redisHost !== '' || redisUrl !== '') return []
   return models.flatMap(({ group, alias, targets, standby }) =>
-    Object.entries({ providers: targets, providers_sleep: standby }).flatMap(([list, those]) =>
-      those.flatMap(({ maxInFlight }, index) => {
+    Object.entries({ providers: targets, providers_sleep: standby }).flatMap(([list, targets]) =>
+      targets.flatMap(({ maxInFlight }, index) => {
         if (maxInFlight === undefined) return []
         const path = `${modelPath(group, alias)}.${list}[${index}].max_in_flight`
         return [`${path}: without Redis it applies to each of the ${replicas} routers (LLM_ROUTER_REPLICAS)`]

@@ -15,7 +15,7 @@ interface Commit {
   reports: boolean
 }
 
-interface Drop extends Commit {
+interface Discard extends Commit {
   errors: readonly string[]
 }
 
@@ -28,9 +28,9 @@ interface ReloadTopics<Snapshot> {
   join: Topic<void, Snapshot>
   /** To each worker: prepare the snapshot and reply with its errors. */
   prepare: Topic<Snapshot, readonly string[]>
-  /** To each worker: `commit` if all have prepared the snapshot without errors, otherwise `drop`. */
+  /** To each worker: `commit` if all have prepared the snapshot without errors, otherwise `discard`. */
   commit: Topic<Commit, void>
-  drop: Topic<Drop, void>
+  discard: Topic<Discard, void>
   /** From a worker: reload the files immediately. */
   reload: Topic<void, void>
 }
@@ -40,7 +40,7 @@ function reloadTopics<Snapshot>({ name }: ConfigSource<Snapshot>): ReloadTopics<
     join: topic(`config.join ${name}`),
     prepare: topic(`config.prepare ${name}`, { timeoutMs: prepareTimeoutMs }),
     commit: topic(`config.commit ${name}`),
-    drop: topic(`config.drop ${name}`),
+    discard: topic(`config.discard ${name}`),
     reload: topic(`config.reload ${name}`),
   }
 }
@@ -50,7 +50,7 @@ export function clusterFeed<Snapshot>(
   primary: Channel,
   source: ConfigSource<Snapshot>,
 ): ConfigFeed<Snapshot> {
-  const { join, prepare, commit, drop, reload } = reloadTopics(source)
+  const { join, prepare, commit, discard, reload } = reloadTopics(source)
   const serving = Promise.withResolvers<ConfigSubscriber<Snapshot> | undefined>()
   let work: Promise<unknown> = serving.promise
   /** Runs steps in the order of their messages, after the worker has called `serve`. */
@@ -63,7 +63,7 @@ export function clusterFeed<Snapshot>(
   }
   primary.on(prepare, (snapshot) => inOrder((subscriber) => subscriber?.prepare(snapshot) ?? []))
   primary.on(commit, ({ reports }) => inOrder((subscriber) => subscriber?.commit(reports)))
-  primary.on(drop, ({ errors, reports }) => inOrder((subscriber) => subscriber?.discard(errors, reports)))
+  primary.on(discard, ({ errors, reports }) => inOrder((subscriber) => subscriber?.discard(errors, reports)))
   let first: Promise<Snapshot> | undefined
   return {
     first() {
@@ -113,7 +113,7 @@ function serveSource<Snapshot>(
     const reloader = new Reloader(first, {
       source,
       pollMs,
-      subscribers: () => takersOf(joined, topics, source.name),
+      subscribers: () => subscribersOf(joined, topics, source.name),
       onWatchError: (error) =>
         warn(`${source.name}: changes are noticed late or not at all (${String(error)})`),
     })
@@ -137,9 +137,9 @@ function serveSource<Snapshot>(
   return reload
 }
 
-function takersOf<Snapshot>(
+function subscribersOf<Snapshot>(
   joined: ReadonlySet<Channel>,
-  { prepare, commit, drop }: ReloadTopics<Snapshot>,
+  { prepare, commit, discard }: ReloadTopics<Snapshot>,
   name: string,
 ): ConfigSubscriber<Snapshot>[] {
   let isReported = false
@@ -160,6 +160,6 @@ function takersOf<Snapshot>(
       }
     },
     commit: () => settle(worker, commit, { reports: !isReported }),
-    discard: (errors) => settle(worker, drop, { reports: !isReported, errors }),
+    discard: (errors) => settle(worker, discard, { reports: !isReported, errors }),
   }))
 }

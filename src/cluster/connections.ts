@@ -2,7 +2,7 @@ import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 
 /** From a worker: its number of client connections. */
-const held = topic<number>('connections.held', { isHint: true })
+const count = topic<number>('connections.count', { isHint: true })
 /** To each worker: the mean number per worker. */
 const mean = topic<number>('connections.mean', { isHint: true })
 
@@ -21,7 +21,7 @@ export function reportConnections(
     if (timer) return
     timer = setTimeout(() => {
       timer = undefined
-      primary.cast(held, read())
+      primary.cast(count, read())
     }, intervalMs)
     timer.unref()
   }
@@ -33,13 +33,13 @@ export function serveConnections(workers: WorkerChannels): void {
   let isWaiting = false
   const broadcastMean = (): void => {
     isWaiting = false
-    const sum = [...counts.values()].reduce((total, count) => total + count, 0)
+    const sum = [...counts.values()].reduce((total, connections) => total + connections, 0)
     workers.broadcast(mean, sum / counts.size)
   }
   workers.onStart((worker) => counts.set(worker, 0))
   workers.onExit((worker) => counts.delete(worker))
-  workers.on(held, (count, worker) => {
-    counts.set(worker, count)
+  workers.on(count, (connections, worker) => {
+    counts.set(worker, connections)
     if (!isWaiting) setTimeout(broadcastMean, intervalMs)
     isWaiting = true
   })

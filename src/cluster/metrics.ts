@@ -47,27 +47,27 @@ export function clusterMetrics(primary: Channel, readOwn: () => Promise<MetricFa
  */
 export function serveMetrics(workers: WorkerChannels): void {
   /** Last known counters of each live worker. */
-  const counts = new Map<Channel, MetricFamily[]>()
-  let ofExited: MetricFamily[] = []
+  const liveCounters = new Map<Channel, MetricFamily[]>()
+  let exitedCounters: MetricFamily[] = []
   /** Reads a worker; falls back to its last known counters if it is too busy or exits. */
   const readWorker = async (worker: Channel): Promise<MetricFamily[]> => {
     try {
       const families = await worker.request(read)
-      if (counts.has(worker)) counts.set(worker, countersOf(families))
+      if (liveCounters.has(worker)) liveCounters.set(worker, countersOf(families))
       return families
     } catch {
-      return counts.get(worker) ?? []
+      return liveCounters.get(worker) ?? []
     }
   }
-  workers.onStart((worker) => counts.set(worker, []))
+  workers.onStart((worker) => liveCounters.set(worker, []))
   workers.onDrained((worker) => {
-    ofExited = addCounters(ofExited, counts.get(worker) ?? [])
-    counts.delete(worker)
+    exitedCounters = addCounters(exitedCounters, liveCounters.get(worker) ?? [])
+    liveCounters.delete(worker)
   })
-  workers.on(keep, (families, worker) => void counts.set(worker, families))
+  workers.on(keep, (families, worker) => void liveCounters.set(worker, families))
   workers.on(collect, async () => {
-    const parts = await Promise.all([...counts.keys()].map(readWorker))
-    return [...parts, ofExited]
+    const parts = await Promise.all([...liveCounters.keys()].map(readWorker))
+    return [...parts, exitedCounters]
   })
 }
 

@@ -41,11 +41,11 @@ export function serveStatus(workers: WorkerChannels): void {
   workers.on(join, (part, worker) => void latest.set(worker, part))
   workers.onExit((worker) => latest.delete(worker))
   workers.on(collect, async () => {
-    const asked = await Promise.all(
+    const replies = await Promise.all(
       [...latest.keys()].map(async (worker) => ({ worker, late: await isLate(worker) })),
     )
     // Workers that have exited in the meantime are omitted.
-    return asked.flatMap(({ worker, late }) => {
+    return replies.flatMap(({ worker, late }) => {
       const part = latest.get(worker)
       return part ? [{ part, late }] : []
     })

@@ -118,7 +118,8 @@ export class Supervisor {
 
   #ended(slot: Slot, worker: Worker, code: number | null, signal: string | null): void {
     clearTimeout(slot.steady)
-    Object.assign(slot, { worker: undefined, ready: false })
+    slot.worker = undefined
+    slot.ready = false
     slot.pendingSignals.clear()
     if (this.#stopping) {
       // A worker that exited as requested is not reported.

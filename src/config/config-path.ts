@@ -1,4 +1,5 @@
 import type { JsonPath, JsonPositions, SyntaxProblem, TextPosition } from '../lib/json/jsonc.ts'
+import { pointerSteps } from '../lib/json/pointer.ts'
 import { readConfigText, syntaxErrorText, syntaxOf } from './config-text.ts'
 
 /** Formats the path of a model as in error messages: `google_models["gemma"]`. */
@@ -13,14 +14,15 @@ export function activePath(group: string, index?: number): string {
 
 /** Appends a JSON pointer (RFC 6901) to a path: `/providers/0/api_type` is `.providers[0].api_type`. */
 export function pathBelow(path: string, pointer: string): string {
-  return pointer
-    .split('/')
-    .slice(1)
-    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .reduce((path, step) => {
-      if (/^\d+$/.test(step)) return `${path}[${step}]`
-      return isPlain(step) ? `${path}.${step}` : `${path}[${JSON.stringify(step)}]`
-    }, path)
+  return pathOfMember(path, ...pointerSteps(pointer))
+}
+
+/** Appends names of members and indexes of items to a path. */
+export function pathOfMember(path: string, ...steps: readonly (string | number)[]): string {
+  return steps.map(String).reduce((path, step) => {
+    if (/^\d+$/.test(step)) return `${path}[${step}]`
+    return isPlain(step) ? `${path}.${step}` : `${path}[${JSON.stringify(step)}]`
+  }, path)
 }
 
 function groupName(group: string): string {

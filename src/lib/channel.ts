@@ -10,17 +10,17 @@ export interface TopicOptions {
 }
 
 /** A kind of message: its name and the types of its payload and reply. A message without a reply is a cast. */
-export interface Topic<Payload, Answer> extends TopicOptions {
+export interface Topic<Payload, Reply> extends TopicOptions {
   readonly name: string
   /** Never set: binds the types to the topic. */
-  readonly types?: (payload: Payload) => Answer
+  readonly types?: (payload: Payload) => Reply
 }
 
 /** Defines a topic. Payloads and replies are plain JSON; both processes run the same version of the file that defines it. */
-export function topic<Payload = void, Answer = void>(
+export function topic<Payload = void, Reply = void>(
   name: string,
   options: TopicOptions = {},
-): Topic<Payload, Answer> {
+): Topic<Payload, Reply> {
   return { name, ...options }
 }
 
@@ -58,8 +58,8 @@ export class ChannelError extends Error {
 }
 
 /** A message on the pipe. With an `id` it expects a reply; without one it is a cast. */
-type Frame = { topic: string; id?: number; payload?: unknown } | Answered
-type Answered = { answerTo: number; payload?: unknown; error?: string }
+type Frame = { topic: string; id?: number; payload?: unknown } | ReplyFrame
+type ReplyFrame = { replyTo: number; payload?: unknown; error?: string }
 
 type AnyTopic = Topic<never, unknown>
 
@@ -73,9 +73,9 @@ export class Handlers {
   readonly #byName = new Map<string, Handler>()
 
   /** Sets the handler of a topic. If it throws or rejects, the request of the other process is rejected with that message. */
-  on<Payload, Answer>(
-    topic: Topic<Payload, Answer>,
-    handle: (payload: Payload, from: Channel) => Answer | Promise<Answer>,
+  on<Payload, Reply>(
+    topic: Topic<Payload, Reply>,
+    handle: (payload: Payload, from: Channel) => Reply | Promise<Reply>,
   ): void {
     this.#byName.set(topic.name, { topic, handle: (payload, from) => handle(payload as Payload, from) })
   }
@@ -88,8 +88,8 @@ export class Handlers {
 /** Maximum number of unsent messages; beyond it, the other process is considered hung. */
 const maxUnsent = 10_000
 
-interface Waiting {
-  resolve(answer: unknown): void
+interface PendingRequest {
+  resolve(reply: unknown): void
   reject(error: ChannelError): void
 }
 
@@ -99,7 +99,7 @@ export class Channel {
   readonly id: string
   readonly #pipe: Pipe
   readonly #handlers: Handlers
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #pending = new Map<number, PendingRequest>()
   #lastId = 0
   #unsent = 0
   #state: 'open' | 'exited' | 'closed' = 'open'
@@ -113,9 +113,9 @@ export class Channel {
     })
   }
 
-  on<Payload, Answer>(
-    topic: Topic<Payload, Answer>,
-    handle: (payload: Payload, from: Channel) => Answer | Promise<Answer>,
+  on<Payload, Reply>(
+    topic: Topic<Payload, Reply>,
+    handle: (payload: Payload, from: Channel) => Reply | Promise<Reply>,
   ): void {
     this.#handlers.on(topic, handle)
   }
@@ -129,24 +129,24 @@ export class Channel {
   }
 
   /** Sends a message and resolves with the reply; rejects with a ChannelError. */
-  request<Answer>(topic: Topic<void, Answer>): Promise<Answer>
-  request<Payload, Answer>(topic: Topic<Payload, Answer>, payload: Payload): Promise<Answer>
-  async request<Payload, Answer>(topic: Topic<Payload, Answer>, payload?: Payload): Promise<Answer> {
+  request<Reply>(topic: Topic<void, Reply>): Promise<Reply>
+  request<Payload, Reply>(topic: Topic<Payload, Reply>, payload: Payload): Promise<Reply>
+  async request<Payload, Reply>(topic: Topic<Payload, Reply>, payload?: Payload): Promise<Reply> {
     if (this.#isCongested)
       throw new ChannelError('congested', `${topic.name}: the other process does not read`)
     const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    this.#waiting.set(id, { resolve, reject })
+    this.#pending.set(id, { resolve, reject })
     const timer = topic.timeoutMs === undefined ? undefined : setTimeout(timedOut, topic.timeoutMs)
     function timedOut(): void {
       reject(new ChannelError('timeout', `${topic.name}: the other process does not answer`))
     }
     try {
-      if (!this.#send({ topic: topic.name, id, payload })) throw closed(topic)
-      return (await promise) as Answer
+      if (!this.#send({ topic: topic.name, id, payload })) throw unreachable(topic)
+      return (await promise) as Reply
     } finally {
       clearTimeout(timer)
-      this.#waiting.delete(id)
+      this.#pending.delete(id)
     }
   }
 
@@ -163,7 +163,7 @@ export class Channel {
   /** Call when no more messages can arrive. Rejects pending requests. */
   close(): void {
     this.#state = 'closed'
-    for (const { reject } of this.#waiting.values())
+    for (const { reject } of this.#pending.values())
       reject(new ChannelError('closed', 'the other process has ended'))
   }
 
@@ -185,38 +185,38 @@ export class Channel {
 
   #receive(frame: Frame): void {
     if (this.#state === 'closed') return
-    if ('answerTo' in frame) {
+    if ('replyTo' in frame) {
       this.#settle(frame)
       return
     }
     const handler = this.#handlers.find(frame.topic)
     if (this.#state === 'exited' && !handler?.topic.afterExit) return
     if (frame.id === undefined) handler?.handle(frame.payload, this)
-    else void this.#answer(frame.id, frame.payload, handler)
+    else void this.#reply(frame.id, frame.payload, handler)
   }
 
-  #settle({ answerTo, payload, error }: Answered): void {
-    const waiting = this.#waiting.get(answerTo)
-    if (error === undefined) waiting?.resolve(payload)
-    else waiting?.reject(new ChannelError('failed', error))
+  #settle({ replyTo, payload, error }: ReplyFrame): void {
+    const pending = this.#pending.get(replyTo)
+    if (error === undefined) pending?.resolve(payload)
+    else pending?.reject(new ChannelError('failed', error))
   }
 
   /** A reply that is not a promise is sent before the next message is handled. */
-  async #answer(id: number, payload: unknown, handler: Handler | undefined): Promise<void> {
+  async #reply(id: number, payload: unknown, handler: Handler | undefined): Promise<void> {
     try {
       if (!handler) throw new Error('the other process does not handle this message')
-      const answer = handler.handle(payload, this)
-      this.#send({ answerTo: id, payload: answer instanceof Promise ? await answer : answer })
+      const reply = handler.handle(payload, this)
+      this.#send({ replyTo: id, payload: reply instanceof Promise ? await reply : reply })
     } catch (error) {
-      this.#send({ answerTo: id, error: error instanceof Error ? error.message : String(error) })
+      this.#send({ replyTo: id, error: error instanceof Error ? error.message : String(error) })
     }
   }
 }
 
-function closed({ name }: AnyTopic): ChannelError {
+function unreachable({ name }: AnyTopic): ChannelError {
   return new ChannelError('closed', `${name}: the other process cannot be reached`)
 }
 
 function isFrame(message: unknown): message is Frame {
-  return typeof message === 'object' && message !== null && ('topic' in message || 'answerTo' in message)
+  return typeof message === 'object' && message !== null && ('topic' in message || 'replyTo' in message)
 }

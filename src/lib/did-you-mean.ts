@@ -30,13 +30,14 @@ function isCutShort(name: string, candidate: string): boolean {
 
 /** Returns up to `limit` similar known names, closest first: typing errors, and names that contain one another. */
 export function nearNames(name: string, known: readonly string[], limit: number): string[] {
-  const wanted = name.toLowerCase()
+  const lowerCased = name.toLowerCase()
   const maxEdits = 1 + Math.floor(name.length / 3)
   const found = known.flatMap((candidate) => {
     const other = candidate.toLowerCase()
     const isPart =
-      wanted.length > 2 && (other.includes(wanted) || (other.length > 2 && wanted.includes(other)))
-    const edits = distance(wanted, other)
+      lowerCased.length > 2 &&
+      (other.includes(lowerCased) || (other.length > 2 && lowerCased.includes(other)))
+    const edits = distance(lowerCased, other)
     return isPart || edits <= maxEdits ? [{ candidate, edits }] : []
   })
   const sorted = found.toSorted((a, b) => a.edits - b.edits)

@@ -3,12 +3,12 @@ export function tenths(value: number): number {
   return Math.round(value * 10) / 10
 }
 
-/** Weight of the newest value in a moving average: roughly the last ten values count. */
-const newest = 0.2
-
-/** Exponential moving average. `before`: undefined without an earlier value. */
-export function movingAverage(before: number | undefined, value: number): number {
-  return before === undefined ? value : before + newest * (value - before)
+/**
+ * Exponential moving average. `before`: undefined without an earlier value. `weight`: that of the new value; by default,
+ * roughly the last ten values count.
+ */
+export function movingAverage(before: number | undefined, value: number, weight = 0.2): number {
+  return before === undefined ? value : before + weight * (value - before)
 }
 
 /** Formats a rounded number with thousands separators, such as `3,072`. */

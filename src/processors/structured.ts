@@ -43,12 +43,12 @@ const formats: Readonly<Record<string, ShapedKind>> = {
 const formatMember = /"format"\s*:\s*"([a-z0-9-]{2,13})"/g
 
 /** Kinds for whose values a schema in the body asks for a format, which a pseudonym must then have. */
-export function askedFormats(body: string): ReadonlySet<string> {
-  const asked = new Set<string>()
-  if (!body.includes('"format"')) return asked
+export function requestedFormats(body: string): ReadonlySet<string> {
+  const requested = new Set<string>()
+  if (!body.includes('"format"')) return requested
   for (const [, format = ''] of body.matchAll(formatMember)) {
     const kind = Object.hasOwn(formats, format) ? formats[format] : undefined
-    if (kind !== undefined) asked.add(kind)
+    if (kind !== undefined) requested.add(kind)
   }
-  return asked
+  return requested
 }

@@ -25,7 +25,7 @@ export interface ProcessedContent {
   /** Words in the response that look like pseudonyms but match no value. */
   unknown: number
   /** Citations whose offsets were removed, because the adjusted ones cannot be computed. */
-  lostOffsets?: number
+  removedOffsets?: number
   /** Bytes received of a stream that was blocked before its end. */
   cutBytes?: number
 }

@@ -4,11 +4,12 @@ import type { Socket } from 'node:net'
 import { getBuiltinModule } from 'node:process'
 import type { Duplex } from 'node:stream'
 import { flushDeferredWrites } from '../lib/deferred-writes.ts'
+import { STATUS_CODES } from '../lib/status-codes.ts'
 
 /**
  * Not an `import`, which evaluates every export: one of them makes Node load fetch and WebSocket, which takes 30 ms at startup.
  */
-const { createServer, STATUS_CODES } = getBuiltinModule('node:http')
+const { createServer } = getBuiltinModule('node:http')
 
 /** Limits per connection; times in milliseconds. */
 export interface HttpLimits {

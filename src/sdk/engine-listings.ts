@@ -124,8 +124,8 @@ export function modelIn(
   { isLlamaCpp, anyName = isLlamaCpp, models }: EngineState,
   name: string,
 ): EngineModel | undefined {
-  const wanted = looseName(name)
-  const named = models.find(({ names }) => names.some((each) => looseName(each) === wanted))
+  const normalizedName = looseName(name)
+  const named = models.find(({ names }) => names.some((each) => looseName(each) === normalizedName))
   return named ?? (anyName && models.length === 1 ? models[0] : undefined)
 }
 

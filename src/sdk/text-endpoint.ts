@@ -55,7 +55,7 @@ export interface EachTextEndpoint<Fields extends TProperties, Item extends TSche
   /** The user's messages, one per request to the model. */
   texts(body: TextBody<Fields>): readonly string[]
   /** Reads the model's answer to one text. */
-  result(answer: string, asked: string, body: TextBody<Fields>): Static<Item>
+  result(answer: string, text: string, body: TextBody<Fields>): Static<Item>
 }
 
 /**

@@ -6,7 +6,7 @@ export type UpstreamHeaders = Record<string, string | string[] | undefined>
 export interface UpstreamRequest {
   origin: string
   path: string
-  method: 'POST' | 'GET'
+  method: 'POST' | 'GET' | 'DELETE'
   headers: Record<string, string>
   /** Chunks of one body, in order. */
   body: Buffer | readonly Buffer[]

@@ -33,8 +33,8 @@ export const adaptive: SharingStrategy = {
       lastPicked: readonly (Moment | undefined)[],
       moment: Moment,
     ): TargetSignals => {
-      const forgotten = targets.find((signals, index) => isForgotten(signals, lastPicked[index], moment))
-      return forgotten ?? draw(cheapest(targets), random()) ?? noCandidates()
+      const neglected = targets.find((signals, index) => isNeglected(signals, lastPicked[index], moment))
+      return neglected ?? draw(cheapest(targets), random()) ?? noCandidates()
     }
     return {
       reason: () => 'least expected time',
@@ -52,7 +52,11 @@ export const adaptive: SharingStrategy = {
         const lastPicked = history.of(targets, moment)
         const picked = choose(targets, lastPicked, moment)
         picks++
-        Object.assign(lastPicked[targets.indexOf(picked)] ?? {}, { at: moment.at, picks })
+        const last = lastPicked[targets.indexOf(picked)]
+        if (last) {
+          last.at = moment.at
+          last.picks = picks
+        }
         return picked
       },
     }
@@ -80,7 +84,7 @@ class PickHistory {
   }
 }
 
-function isForgotten(
+function isNeglected(
   { inFlight, returnedAt }: TargetSignals,
   last: Moment | undefined,
   { at, picks }: Moment,
@@ -123,6 +127,6 @@ function costOf(signals: TargetSignals, quickest: Quickest): number {
   return (responseMs * (loadOf(signals) + 1)) / (effectiveWeight(signals) * health)
 }
 
-function finite(value: number, otherwise: number): number {
-  return Number.isFinite(value) ? value : otherwise
+function finite(value: number, fallback: number): number {
+  return Number.isFinite(value) ? value : fallback
 }

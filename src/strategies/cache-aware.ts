@@ -1,4 +1,4 @@
-import { formatCount } from '../lib/numbers.ts'
+import { formatCount, movingAverage } from '../lib/numbers.ts'
 import { hashOfText } from '../lib/rolling-hash.ts'
 import type { Outcome, PickReason, RoutingRequest, SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
@@ -44,7 +44,7 @@ const longAnswer = 1.5
 /** Maximum cached prefixes per model, divided among its targets. */
 const maxEntries = 200_000
 /** Weight of a new observation in the moving averages. */
-const newest = 0.05
+const averageWeight = 0.05
 
 class Affinity {
   readonly #caches = new Map<string, TargetCache>()
@@ -55,7 +55,7 @@ class Affinity {
   #workTokens = 1_000
   #targets = 1
   readonly #trust = new HashTrust()
-  readonly #trusted = new WeakMap<RoutingRequest, HashedRequest>()
+  readonly #hashedRequests = new WeakMap<RoutingRequest, HashedRequest>()
   /** The ranking for the latest request, kept for `reason` and `taken`. */
   #ranking: Ranking | undefined
   readonly #now: () => number
@@ -79,8 +79,8 @@ class Affinity {
     hashed.cost -= (this.#trust.share * unknown) / effectiveWeight(hashed.signals)
     // The target of the conversation's previous turn has also cached its own response, which this router has not counted.
     const answer = hashed.cached > 0 ? Math.min(unknown, longAnswer * this.#answerTokens) : 0
-    const trusted = { known: known + answer, unknown: unknown - answer }
-    this.#ranking = { request, scores: scored, hashed, trusted }
+    const hashedRequest = { known: known + answer, unknown: unknown - answer }
+    this.#ranking = { request, scores: scored, hashed, hashedRequest }
     const lowestCost = Math.min(...scored.map(({ cost }) => cost))
     scored.sort((a, b) => {
       const [first, second] = [a.cost - lowestCost < equalTokens, b.cost - lowestCost < equalTokens]
@@ -114,11 +114,12 @@ class Affinity {
     const cache = this.#cacheOf(target)
     const { prefixKeys, promptTokens } = request
     const session = keyOf(request)
-    const { hashed, trusted } = this.#ranking?.request === request ? this.#ranking : noRanking
-    if (trusted && hashed?.signals.target.id === target.id) this.#trusted.set(request, trusted)
+    const { hashed, hashedRequest } = this.#ranking?.request === request ? this.#ranking : noRanking
+    if (hashedRequest && hashed?.signals.target.id === target.id)
+      this.#hashedRequests.set(request, hashedRequest)
     const known = cache.longest(prefixKeys).tokens
     const work = Math.max(0, promptTokens - known) + this.#answerTokens
-    this.#workTokens += newest * (work - this.#workTokens)
+    this.#workTokens = movingAverage(this.#workTokens, work, averageWeight)
     cache.take(request, {
       now: this.#now(),
       work,
@@ -134,9 +135,10 @@ class Affinity {
 
   settled(target: Target, { usage, result }: Outcome, request: RoutingRequest): void {
     this.#caches.get(target.id)?.settle(request, usage)
-    const trusted = this.#trusted.get(request)
-    if (trusted && usage?.cachedTokens !== undefined) this.#trust.learn(trusted, usage.cachedTokens)
-    if (usage) this.#answerTokens += newest * (usage.completionTokens - this.#answerTokens)
+    const hashedRequest = this.#hashedRequests.get(request)
+    if (hashedRequest && usage?.cachedTokens !== undefined)
+      this.#trust.learn(hashedRequest, usage.cachedTokens)
+    if (usage) this.#answerTokens = movingAverage(this.#answerTokens, usage.completionTokens, averageWeight)
     const { answerId, client, promptTokens } = request
     if (answerId === undefined || result !== 'success') return
     const tokens = Math.max(promptTokens, usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0)
@@ -189,14 +191,14 @@ interface Ranking {
   request: RoutingRequest | undefined
   scores: readonly Score[]
   hashed: Score | undefined
-  trusted: HashedRequest | undefined
+  hashedRequest: HashedRequest | undefined
 }
 
 const noRanking: Ranking = {
   request: undefined,
   scores: [],
   hashed: undefined,
-  trusted: undefined,
+  hashedRequest: undefined,
 }
 
 interface Score {

@@ -23,9 +23,9 @@ interface Round {
   candidates: readonly TargetSignals[]
   /** In the order of the candidates. */
   accounts: readonly Account[]
-  /** Credit that each candidate gets per pick, and their sum, which the picked target pays. */
+  /** Credit that each candidate gets per pick, and their sum, the price of a pick. */
   shares: number[]
-  paid: number
+  price: number
 }
 
 /** Credit units of one request. */
@@ -72,13 +72,17 @@ export class SmoothRotation {
 
   #copyOf(candidates: readonly TargetSignals[]): Round {
     const accounts = candidates.map(({ target }) => ({ credit: this.#accounts.get(target)?.credit ?? 0 }))
-    return { candidates, accounts, ...sharesOf(candidates.map((each) => this.#rules.weightOf(each))) }
+    return {
+      candidates,
+      accounts,
+      ...sharesOf(candidates.map((candidate) => this.#rules.weightOf(candidate))),
+    }
   }
 
   /** Forgets all targets but these. */
   retain(targets: readonly Target[]): void {
-    const kept = new Set(targets)
-    for (const target of this.#accounts.keys()) if (!kept.has(target)) this.#accounts.delete(target)
+    const current = new Set(targets)
+    for (const target of this.#accounts.keys()) if (!current.has(target)) this.#accounts.delete(target)
     this.#last = undefined
   }
 
@@ -87,14 +91,18 @@ export class SmoothRotation {
     if (isSame && this.#last && !this.#rules.weightsChange) return this.#last
     const accounts =
       isSame && this.#last ? this.#last.accounts : candidates.map(({ target }) => this.#accountOf(target))
-    this.#last = { candidates, accounts, ...sharesOf(candidates.map((each) => this.#rules.weightOf(each))) }
+    this.#last = {
+      candidates,
+      accounts,
+      ...sharesOf(candidates.map((candidate) => this.#rules.weightOf(candidate))),
+    }
     return this.#last
   }
 
   /** Advances to a random position in the cycle, as if that many requests had ended. */
   #skipAhead(round: Round): void {
     const count = round.candidates.length
-    const weights = round.candidates.map((each) => this.#rules.weightOf(each))
+    const weights = round.candidates.map((candidate) => this.#rules.weightOf(candidate))
     const limit = Math.min(maxSkippedPicks, Math.floor(maxSkippedUpdates / count), cycleOf(weights))
     const skipped = Math.floor(this.#rules.random() * limit)
     for (let picks = 0; picks < skipped; picks++) pick(round)
@@ -110,39 +118,39 @@ export class SmoothRotation {
 }
 
 function pick(
-  { candidates, accounts, shares, paid }: Round,
+  { candidates, accounts, shares, price }: Round,
   tieOf: (signals: TargetSignals) => number = () => 0,
 ): TargetSignals {
   let best: TargetSignals | undefined
-  let most: Account = { credit: Number.NEGATIVE_INFINITY }
+  let bestAccount: Account = { credit: Number.NEGATIVE_INFINITY }
   for (let index = 0; index < candidates.length; index++) {
     const signals = candidates[index]
     const account = accounts[index]
     const share = shares[index]
     if (!signals || !account || !share) continue
     account.credit += share
-    if (account.credit < most.credit) continue
-    if (account.credit === most.credit && best && tieOf(signals) >= tieOf(best)) continue
+    if (account.credit < bestAccount.credit) continue
+    if (account.credit === bestAccount.credit && best && tieOf(signals) >= tieOf(best)) continue
     best = signals
-    most = account
+    bestAccount = account
   }
   if (!best) return noCandidates()
-  most.credit -= paid
+  bestAccount.credit -= price
   return best
 }
 
-function sharesOf(weights: readonly number[]): Pick<Round, 'shares' | 'paid'> {
+function sharesOf(weights: readonly number[]): Pick<Round, 'shares' | 'price'> {
   const sum = sumOf(weights)
   const shares: number[] = []
-  let paid = 0
+  let price = 0
   for (const weight of weights) {
     const part = sum > 0 ? weight / sum : 1 / weights.length
     // At least 1: a target with a weight whose share is rounded to 0 would never be picked.
     const share = part > 0 ? Math.max(1, Math.round(part * onePick)) : 0
     shares.push(share)
-    paid += share
+    price += share
   }
-  return { shares, paid }
+  return { shares, price }
 }
 
 /** Length of the cycle: the number of picks after which all accounts have the same credit again. */
@@ -159,6 +167,6 @@ function commonDivisor(a: number, b: number): number {
 
 function sumOf(numbers: readonly number[]): number {
   let sum = 0
-  for (const each of numbers) sum += each
+  for (const number of numbers) sum += number
   return sum
 }

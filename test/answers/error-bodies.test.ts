@@ -138,6 +138,7 @@ test('an error about the request that arrives with status 200 is an error of the
     ['anthropic', anthropicError, 400],
     ['vllm', { error: { ...invalid, code: 422, type: 'UnprocessableEntityError' } }, 422],
     ['vllm', { error: unknown }, 404],
+    ['vllm', { error: { message: 'Too many words', code: 'context_length_exceeded' } }, 400],
     ['vllm', { error: { ...invalid, message: 'No file /var/lib/models/secret' } }, 400],
   ]
   for (const [model, body, expected] of forms) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { reuse } from '../../src/config/models/reuse.ts'
+import { reuseUnchanged } from '../../src/config/models/reuse.ts'
 import { load } from '../helpers/models-file.ts'
 
 interface ModelText {
@@ -17,7 +17,7 @@ const b = { id: 'b', api_type: 'openai', api_host: 'http://b' }
 
 test('unchanged models stay the same objects', () => {
   const former = modelsOf({ m: { providers: [a, b] }, n: { providers: [{ ...a, id: 'n' }] } })
-  const { models, change } = reuse(
+  const { models, change } = reuseUnchanged(
     former,
     modelsOf({ n: { providers: [{ ...a, id: 'n' }] }, m: { providers: [a, b] } }),
   )
@@ -29,7 +29,7 @@ test('unchanged models stay the same objects', () => {
 test('a target without a configured id stays the same when one is added before it', () => {
   const { id: _none, ...nameless } = a
   const former = modelsOf({ m: { providers: [nameless] } })
-  const { models, change } = reuse(former, modelsOf({ m: { providers: [b, nameless] } }))
+  const { models, change } = reuseUnchanged(former, modelsOf({ m: { providers: [b, nameless] } }))
   assert.equal(models[0]?.targets[1], former[0]?.targets[0])
   assert.deepEqual([change.added.length, change.removed.length], [1, 0])
 })
@@ -40,7 +40,7 @@ test('a model whose own settings change keeps its targets', () => {
     g: { m: { providers: [a], capabilities: ['tools'] } },
     active_models: { g: ['m'] },
   }).models
-  const { models, change } = reuse(former, next)
+  const { models, change } = reuseUnchanged(former, next)
   assert.notEqual(models[0], former[0])
   assert.equal(models[0]?.targets[0], former[0]?.targets[0])
   assert.equal(change.added.length + change.removed.length, 0)
@@ -48,21 +48,21 @@ test('a model whose own settings change keeps its targets', () => {
 
 test('a different order of targets results in another model with the same targets', () => {
   const former = modelsOf({ m: { providers: [a, b] } })
-  const { models } = reuse(former, modelsOf({ m: { providers: [b, a] } }))
+  const { models } = reuseUnchanged(former, modelsOf({ m: { providers: [b, a] } }))
   assert.notEqual(models[0], former[0])
   assert.deepEqual(models[0]?.targets, former[0]?.targets.toReversed())
 })
 
 test('a target that becomes a standby stays the same object', () => {
   const former = modelsOf({ m: { providers: [a, b] } })
-  const { models, change } = reuse(former, modelsOf({ m: { providers: [a], providers_sleep: [b] } }))
+  const { models, change } = reuseUnchanged(former, modelsOf({ m: { providers: [a], providers_sleep: [b] } }))
   assert.equal(models[0]?.standby[0], former[0]?.targets[1])
   assert.equal(change.removed.length, 0)
 })
 
 test('a changed weight results in a new target that replaces the former', () => {
   const former = modelsOf({ m: { providers: [a] } })
-  const { models, change } = reuse(former, modelsOf({ m: { providers: [{ ...a, weight: 0.5 }] } }))
+  const { models, change } = reuseUnchanged(former, modelsOf({ m: { providers: [{ ...a, weight: 0.5 }] } }))
   const [target] = models[0]?.targets ?? []
   assert.ok(target)
   assert.equal(target.weight, 0.5)
@@ -77,7 +77,7 @@ for (const [what, changed] of Object.entries({
   type: { api_type: 'ollama' },
 })) {
   test(`a target with a different ${what} does not replace the former one`, () => {
-    const { change } = reuse(
+    const { change } = reuseUnchanged(
       modelsOf({ m: { providers: [a] } }),
       modelsOf({ m: { providers: [{ ...a, ...changed }] } }),
     )
@@ -87,6 +87,6 @@ for (const [what, changed] of Object.entries({
 
 test('an id that moves to another model is another target', () => {
   const former = modelsOf({ m: { providers: [a] }, n: { providers: [b] } })
-  const { change } = reuse(former, modelsOf({ n: { providers: [b, a] } }))
+  const { change } = reuseUnchanged(former, modelsOf({ n: { providers: [b, a] } }))
   assert.deepEqual([change.added.length, change.removed.length, change.replaced.size], [1, 1, 0])
 })

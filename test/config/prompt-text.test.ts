@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { placeholdersIn, questionCount, renderPrompt } from '../../src/config/prompt-tree.ts'
+import { placeholdersIn, renderPrompt } from '../../src/plugins/prompts/render-prompt.ts'
+import { questionCount } from '../../src/routes/text/generate-questions.ts'
 
 test('every occurrence of a placeholder is replaced', () => {
   assert.deepEqual(renderPrompt('##A## and ##B_2##, ##A##', { A: 'x', B_2: 'y' }), {

@@ -73,7 +73,7 @@ const address = 'jan.żółw@firma.pl'
 const options: RestoringOptions = {
   dictionary: new Dictionary([[pseudonym, address]]),
   isStructured: false,
-  leavesOutLogprobs: false,
+  removesLogprobs: false,
   sealProof: ({ proof }) => proof,
   documentOf: () => undefined,
 }
@@ -125,5 +125,5 @@ test('annotations of Responses follow their text in each event that contains the
   checkPart(partDone.part)
   checkPart(itemDone.item.content[0])
   checkPart(completed.response.output[0].content[0])
-  assert.equal(restoring.done.lostOffsets, 0)
+  assert.equal(restoring.done.removedOffsets, 0)
 })

@@ -18,6 +18,8 @@ const jsonForms = [
   { structured_outputs: { json: schema } },
   { guided_json: schema },
   { guided_json: JSON.stringify(schema) },
+  { guided_json: schema, response_format: { type: 'text' } },
+  { structured_outputs: { json: schema, regex: null, choice: null, disable_fallback: false } },
 ]
 
 test('a schema in the form of an engine is that of any other server', async () => {
@@ -53,6 +55,16 @@ test('a constraint that the server lacks is rejected, because the response would
       const { status, json } = await ask(rig, 'openai', model, form)
       assert.deepEqual([status, json.error?.param], [400, name], model)
     }
+})
+
+test('a constraint without a value is none', async () => {
+  rig.upstream.rescript(anthropicText('a'))
+  for (const form of [
+    { structured_outputs: { json: null, regex: null } },
+    { guided_json: null },
+    { regex: '' },
+  ])
+    assert.equal((await ask(rig, 'openai', 'anthropic', form)).status, 200, JSON.stringify(form))
 })
 
 test('Ollama gets choices as a schema, which is reported; other servers cannot have them', async () => {

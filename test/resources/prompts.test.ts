@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { placeholdersIn, questionCount, readPromptTree, renderPrompt } from '../../src/config/prompt-tree.ts'
+import { readPromptTree } from '../../src/config/prompt-tree.ts'
 import { PromptLibrary } from '../../src/plugins/prompts/prompt-library.ts'
+import { placeholdersIn, renderPrompt } from '../../src/plugins/prompts/render-prompt.ts'
+import { questionCount } from '../../src/routes/text/generate-questions.ts'
 
 const placeholdersOf: Record<string, string[]> = {
   'answer-from-context-simple': ['QUESTION_STR'],

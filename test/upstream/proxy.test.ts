@@ -11,8 +11,9 @@ import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type ConnectProxyOptions, startConnectProxy } from '../helpers/proxies/connect-proxy.ts'
 import { startRouter } from '../helpers/router.ts'
-import { openaiText } from '../helpers/scripted-upstream.ts'
-import { routerOf, upstreamOf } from './rig.ts'
+
+import { openaiServer, openaiText } from '../helpers/scripted-upstream.ts'
+import { startRouterFor, startUpstreamFor } from './upstream-setup.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-proxy-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -29,10 +30,10 @@ const portOf = (url: string): number => Number(new URL(url).port)
 
 test('proxy: http and https servers are reached by CONNECT, with the configured credentials, which are never logged', async (t) => {
   const proxy = await proxyOf(t, { credentials: 'me:p@ss/w:rd%' })
-  const plain = await upstreamOf(t)
-  const secure = await upstreamOf(t, { tls: serverPair })
+  const plain = await startUpstreamFor(t, openaiText('Hi'))
+  const secure = await startUpstreamFor(t, openaiServer('Hi'), { tls: serverPair })
   const through = { api_type: 'vllm', proxy: `http://me:\${PROXY_PASSWORD}@127.0.0.1:${proxy.port}` }
-  const router = await routerOf(
+  const router = await startRouterFor(
     t,
     {
       plain: [{ id: 'plain', api_host: plain.url, ...through }],
@@ -55,9 +56,9 @@ test('proxy: http and https servers are reached by CONNECT, with the configured 
 
 test('proxy: a proxy with an https:// address is reached over TLS', async (t) => {
   const proxy = await proxyOf(t, { tls: serverPair })
-  const upstream = await upstreamOf(t)
-  const secure = await upstreamOf(t, { tls: serverPair })
-  const router = await routerOf(t, {
+  const upstream = await startUpstreamFor(t, openaiText('Hi'))
+  const secure = await startUpstreamFor(t, openaiServer('Hi'), { tls: serverPair })
+  const router = await startRouterFor(t, {
     plain: [{ id: 'plain', api_type: 'vllm', api_host: upstream.url, proxy: proxy.url, ca_file: caFile }],
     secure: [{ id: 'secure', api_type: 'vllm', api_host: secure.url, proxy: proxy.url, ca_file: caFile }],
     wary: [{ id: 'wary', api_type: 'vllm', api_host: upstream.url, proxy: proxy.url }],
@@ -70,7 +71,7 @@ test('proxy: a proxy with an https:// address is reached over TLS', async (t) =>
 })
 
 test('proxy: a failure at a proxy is reported as a proxy failure, and the target counts as unreachable', async (t) => {
-  const good = await upstreamOf(t)
+  const good = await startUpstreamFor(t, openaiText('Hi'))
   const dead = await closedPort()
   const wants = await proxyOf(t, { credentials: 'me:secret-of-proxy' })
   const forbids = await proxyOf(t, { refuses: 'HTTP/1.1 403 Forbidden\r\n\r\n' })
@@ -90,7 +91,7 @@ test('proxy: a failure at a proxy is reported as a proxy failure, and the target
     `m${index}`,
     [{ id: `t${index}`, api_type: 'vllm', api_host, proxy }],
   ])
-  const router = await routerOf(t, Object.fromEntries(models))
+  const router = await startRouterFor(t, Object.fromEntries(models))
   for (const [index, [, , code, words]] of cases.entries()) {
     const { status, text } = await router.ask(`m${index}`)
     const { error } = JSON.parse(text)
@@ -104,8 +105,8 @@ test('proxy: a failure at a proxy is reported as a proxy failure, and the target
 
 test('proxy: a stale tunnel is replaced without a failure', async (t) => {
   const proxy = await proxyOf(t)
-  const upstream = await upstreamOf(t)
-  const router = await routerOf(t, {
+  const upstream = await startUpstreamFor(t, openaiText('Hi'))
+  const router = await startRouterFor(t, {
     m: [{ id: 'm', api_type: 'vllm', api_host: upstream.url, proxy: proxy.url }],
   })
   assert.equal((await router.ask('m')).status, 200)
@@ -119,11 +120,11 @@ test('proxy: a stale tunnel is replaced without a failure', async (t) => {
 })
 
 test('LLM_ROUTER_UPSTREAM_PROXY applies to addresses outside the local network, and a provider\'s "" disables it', async (t) => {
-  const upstream = await upstreamOf(t)
+  const upstream = await startUpstreamFor(t, openaiText('Hi'))
   const proxy = await proxyOf(t, { leadsTo: portOf(upstream.url) })
   const other = await proxyOf(t, { leadsTo: portOf(upstream.url) })
   const of = (api_host: string, more: object = {}) => [{ id: api_host, api_type: 'vllm', api_host, ...more }]
-  const router = await routerOf(
+  const router = await startRouterFor(
     t,
     {
       outside: of('http://gpu.example.com:8000'),
@@ -151,14 +152,14 @@ test('LLM_ROUTER_UPSTREAM_PROXY applies to addresses outside the local network, 
 
 test('health checks, discover and check use the same proxy', async (t) => {
   const list = { object: 'list', data: [{ id: 'm', owned_by: 'vllm', max_model_len: 1024 }] }
-  const upstream = await upstreamOf(t, {}, ({ url }) =>
+  const upstream = await startUpstreamFor(t, ({ url }) =>
     url === '/v1/models' || url === '/health'
       ? { kind: 'reply', body: list }
       : { kind: 'reply', status: 404, body: {} },
   )
   const proxy = await proxyOf(t, { leadsTo: portOf(upstream.url) })
   const env = { LLM_ROUTER_UPSTREAM_PROXY: proxy.url }
-  await routerOf(
+  await startRouterFor(
     t,
     { m: [{ id: 'm', api_type: 'vllm', api_host: 'http://gpu.example.com:8000' }] },
     { ...env, LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
@@ -185,7 +186,7 @@ test('health checks, discover and check use the same proxy', async (t) => {
 })
 
 test('discover and check report what is wrong with the certificate of a server', async (t) => {
-  const secure = await upstreamOf(t, { tls: serverPair })
+  const secure = await startUpstreamFor(t, openaiServer('Hi'), { tls: serverPair })
   const found = await runCli(['discover', secure.url])
   assert.match(found.stderr, /signed by an unknown CA/)
   const models = join(folder, 'secure.json')

@@ -18,8 +18,9 @@ import {
 } from '../helpers/certificates/test-ca.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
-import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
-import { routerOf, upstreamOf } from './rig.ts'
+
+import { openaiServer, openaiText } from '../helpers/scripted-upstream.ts'
+import { startRouterFor, startUpstreamFor } from './upstream-setup.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-tls-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -48,11 +49,10 @@ const errors: [
 
 for (const [what, pair, provider, code, words] of errors) {
   test(`${what} is reported to the client and in the log, and the target counts as unreachable`, async (t) => {
-    const bad = await upstreamOf(t, { tls: pair })
-    const good = await startUpstream(openaiText('Hi'))
-    t.after(() => good.close())
+    const bad = await startUpstreamFor(t, openaiServer('Hi'), { tls: pair })
+    const good = await startUpstreamFor(t, openaiText('Hi'))
     const secure = { id: 'bad', api_type: 'vllm', api_host: bad.url, ...provider }
-    const router = await routerOf(t, {
+    const router = await startRouterFor(t, {
       alone: [{ ...secure, id: 'alone' }],
       two: [secure, { id: 'good', api_type: 'vllm', api_host: good.url }],
     })
@@ -77,19 +77,16 @@ for (const [what, pair, provider, code, words] of errors) {
 }
 
 test('a failed handshake is reported with its cause: no TLS, no common version, or a closed connection', async (t) => {
-  const plain = await startUpstream(openaiText('Hi'))
-  const old = await upstreamOf(t, {
+  const plain = await startUpstreamFor(t, openaiText('Hi'))
+  const old = await startUpstreamFor(t, openaiServer('Hi'), {
     tls: { ...serverPair, maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' },
   })
   const leaving = createServer((socket) => socket.once('data', () => socket.end()))
   leaving.listen(0, '127.0.0.1')
   await once(leaving, 'listening')
   const { port } = leaving.address() as AddressInfo
-  t.after(async () => {
-    leaving.close()
-    await plain.close()
-  })
-  const router = await routerOf(t, {
+  t.after(() => leaving.close())
+  const router = await startRouterFor(t, {
     plain: [{ id: 'plain', api_type: 'vllm', api_host: plain.url.replace('http:', 'https:') }],
     old: [{ id: 'old', api_type: 'vllm', api_host: old.url, ca_file: caFile }],
     leaving: [{ id: 'leaving', api_type: 'vllm', api_host: `https://127.0.0.1:${port}` }],
@@ -107,8 +104,8 @@ test('a failed handshake is reported with its cause: no TLS, no common version, 
 })
 
 test('ca_file trusts a server with a private CA, for requests and for health checks', async (t) => {
-  const upstream = await upstreamOf(t, { tls: serverPair })
-  const router = await routerOf(
+  const upstream = await startUpstreamFor(t, openaiServer('Hi'), { tls: serverPair })
+  const router = await startRouterFor(
     t,
     { m: [{ id: 'm', api_type: 'vllm', api_host: upstream.url, ca_file: caFile, health_check: '/alive' }] },
     { LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
@@ -123,11 +120,11 @@ for (const [what, files] of [
   ['client_cert_file with the key in it', { client_cert_file: bothFile }],
 ] as const) {
   test(`${what}: the router presents its certificate to a server that requests one`, async (t) => {
-    const upstream = await upstreamOf(t, {
+    const upstream = await startUpstreamFor(t, openaiServer('Hi'), {
       tls: { ...serverPair, ca: testCa, requestCert: true, rejectUnauthorized: true },
     })
     const secure = { api_type: 'vllm', api_host: upstream.url, ca_file: caFile }
-    const router = await routerOf(t, {
+    const router = await startRouterFor(t, {
       shown: [{ id: 'shown', ...secure, ...files }],
       hidden: [{ id: 'hidden', ...secure }],
     })
@@ -173,9 +170,9 @@ test('a TLS file that is missing, empty, invalid, cut, or not matching prevents 
 })
 
 test('a changed ca_file applies from the next request on, and an invalid one changes nothing', async (t) => {
-  const upstream = await upstreamOf(t, { tls: serverPair })
+  const upstream = await startUpstreamFor(t, openaiServer('Hi'), { tls: serverPair })
   const own = file('reloaded.pem', certificate.cert)
-  const router = await routerOf(t, {
+  const router = await startRouterFor(t, {
     m: [{ id: 'm', api_type: 'vllm', api_host: upstream.url, ca_file: own }],
   })
   assert.equal((await router.ask('m')).status, 502)

@@ -5,7 +5,7 @@ import { readers } from './sections.ts'
 import { type ChunkSizes, splitText } from './split-text.ts'
 
 /** Names of common file types that are not supported. */
-const unsupported: Readonly<Record<string, string>> = {
+const unsupportedTypes: Readonly<Record<string, string>> = {
   pdf: 'a PDF file',
   ...Object.fromEntries(['doc', 'docx', 'docm', 'dot', 'dotx'].map((ending) => [ending, 'a Word file'])),
   ...Object.fromEntries(['xls', 'xlsx', 'xlsm', 'xlsb'].map((ending) => [ending, 'an Excel file'])),
@@ -30,7 +30,7 @@ export interface Documents {
   readonly chunks: readonly Chunk[]
   readonly files: number
   /** Files that must be converted first, each with its type. */
-  readonly refused: readonly string[]
+  readonly unsupported: readonly string[]
   /** Files without text. */
   readonly skipped: readonly string[]
 }
@@ -38,7 +38,7 @@ export interface Documents {
 /** Reads the documents in a directory recursively and splits them into chunks. Hidden files are skipped. */
 export function readDocuments(directory: string, sizes: ChunkSizes): Documents {
   const chunks: Chunk[] = []
-  const refused: string[] = []
+  const unsupported: string[] = []
   const skipped: string[] = []
   let files = 0
   for (const path of pathsIn(directory)) {
@@ -46,10 +46,10 @@ export function readDocuments(directory: string, sizes: ChunkSizes): Documents {
     const ending = /\.([^.]+)$/.exec(source)?.[1]?.toLowerCase() ?? ''
     const bytes = statSync(path).size > maxBytes ? undefined : readFileSync(path)
     const start = bytes?.toString('latin1', 0, 8) ?? ''
-    const kind = unsupported[ending] ?? signatures.find(([begin]) => start.startsWith(begin))?.[1]
+    const kind = unsupportedTypes[ending] ?? signatures.find(([begin]) => start.startsWith(begin))?.[1]
     const read = readers[ending]
-    if (kind !== undefined && (read || unsupported[ending] || ending === '')) {
-      refused.push(`${source}: ${kind} is not supported; convert it to text, Markdown or HTML`)
+    if (kind !== undefined && (read || unsupportedTypes[ending] || ending === '')) {
+      unsupported.push(`${source}: ${kind} is not supported; convert it to text, Markdown or HTML`)
     } else if (!read || !bytes) skipped.push(source)
     else {
       const text = textOf(bytes)
@@ -63,7 +63,7 @@ export function readDocuments(directory: string, sizes: ChunkSizes): Documents {
           chunks.push({ text: part, source, title: section.title })
     }
   }
-  return { chunks, files, refused, skipped }
+  return { chunks, files, unsupported, skipped }
 }
 
 function pathsIn(directory: string): string[] {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isObject, parseObject } from '../../lib/json/read.ts'
+import { errorMessageIn } from '../ask-router.ts'
 
 interface Router {
   /** Without a trailing slash. */
@@ -35,7 +36,7 @@ export async function embedTexts(
     if (response.ok) return vectorsOf(answer, texts.length)
     const mayRetry = response.status === 429 || response.status >= 500
     if (!mayRetry || attempt === maxAttempts)
-      throw new Error(messageOf(answer) ?? `${url} answers ${response.status}`)
+      throw new Error(errorMessageIn(answer) ?? `${url} answers ${response.status}`)
     const seconds = Number(response.headers.get('retry-after') ?? attempt)
     await delay(Math.min(maxDelayMs, Math.max(100, seconds * 1000)))
   }
@@ -51,10 +52,4 @@ function vectorsOf(answer: Record<string, unknown> | undefined, count: number): 
   })
   if (vectors.length !== count) throw new Error('the model returned a different number of vectors')
   return vectors
-}
-
-function messageOf(answer: Record<string, unknown> | undefined): string | undefined {
-  const error = answer?.error
-  const message = isObject(error) ? error.message : error
-  return typeof message === 'string' ? message : undefined
 }

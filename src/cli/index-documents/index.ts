@@ -34,9 +34,9 @@ export const indexDocuments: Command = async ([directory, ...more], context) => 
   }
   const url = routerAddress(context)
   const documents = readDocuments(directory, { size: config.ragChunkSize, overlap: config.ragChunkOverlap })
-  for (const text of documents.refused) printError(`${text}\n`)
+  for (const text of documents.unsupported) printError(`${text}\n`)
   for (const file of documents.skipped) printError(`${file}: skipped, it is not text, Markdown or HTML\n`)
-  if (documents.refused.length > 0 && !flags.force) {
+  if (documents.unsupported.length > 0 && !flags.force) {
     printError('no index was written; with --force the other files are indexed\n')
     return 1
   }

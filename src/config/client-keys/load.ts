@@ -1,12 +1,13 @@
 import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../../lib/did-you-mean.ts'
-import { allowedBy } from '../../lib/json/allowed.ts'
+import { schemaError } from '../../lib/json/allowed.ts'
 import type { JsonDocument, JsonPath } from '../../lib/json/jsonc.ts'
 import { coerced } from '../../lib/json/loose.ts'
+import { pointerSteps } from '../../lib/json/pointer.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
-import { pathBelow, syntaxErrorAt } from '../config-path.ts'
+import { pathOfMember, syntaxErrorAt } from '../config-path.ts'
 import { readConfigText, syntaxOf } from '../config-text.ts'
 import { clientOf, type FileClient, type ReportError } from './client.ts'
 import type { RingEntry } from './key-ring.ts'
@@ -32,14 +33,14 @@ export function loadClientKeys(
   env: Readonly<Record<string, string | undefined>>,
 ): LoadedKeys {
   const document = parse(text, file)
-  const shown = (path: JsonPath, message: string): string => {
+  const located = (path: JsonPath, message: string): string => {
     const { line, column } = document.find(path)
     return `${file}:${line}:${column}: ${nameOf(path)}: ${message}`
   }
   const errors: string[] = []
   const warnings: string[] = []
-  const error: ReportError = (path, message) => errors.push(shown(path, message))
-  const warn: ReportError = (path, message) => warnings.push(shown(path, message))
+  const error: ReportError = (path, message) => errors.push(located(path, message))
+  const warn: ReportError = (path, message) => warnings.push(located(path, message))
   for (const { path } of document.duplicates) error(path, 'occurs more than once')
 
   const { records, at } = recordsOf(document.value, error)
@@ -110,11 +111,10 @@ function validRecord(value: unknown, path: JsonPath, error: ReportError): KeyRec
   const record = coerced(KeyRecordSchema, value)
   if (Value.Check(KeyRecordSchema, record)) return isValid ? record : undefined
   const reported = new Set<string>()
-  for (const { path: pointer, value: found, schema } of Value.Errors(KeyRecordSchema, record)) {
-    if (reported.has(pointer)) continue
-    reported.add(pointer)
-    const steps = pointer.split('/').slice(1)
-    reject([...path, ...steps.map(stepOf)], `${shownValue(found, schema)} is not ${allowedBy(schema)}`)
+  for (const problem of Value.Errors(KeyRecordSchema, record)) {
+    if (reported.has(problem.path)) continue
+    reported.add(problem.path)
+    reject([...path, ...pointerSteps(problem.path).map(stepOf)], schemaError(problem))
   }
   return undefined
 }
@@ -132,20 +132,11 @@ function stepOf(step: string): string | number {
   return /^\d+$/.test(step) ? Number(step) : step
 }
 
-function shownValue(value: unknown, { writeOnly }: { writeOnly?: boolean }): string {
-  if (writeOnly || typeof value === 'object') return Array.isArray(value) ? 'a list' : 'its value'
-  const text = JSON.stringify(value) ?? 'nothing'
-  return text.length > 80 ? `${text.slice(0, 80)}...` : text
-}
-
 /** `keys[0].models[1]`, even if the file is a bare list. */
 function nameOf(path: JsonPath): string {
   const steps = path[0] === 'keys' ? path.slice(1) : path
   if (path.length > 0 && typeof path[0] === 'string' && path[0] !== 'keys') return String(path[0])
-  return pathBelow(
-    'keys',
-    steps.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
-  )
+  return pathOfMember('keys', ...steps)
 }
 
 function checkDuplicates(clients: readonly FileClient[], error: (message: string) => void): void {

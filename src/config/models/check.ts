@@ -1,10 +1,10 @@
 import { KindGuard, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../../lib/did-you-mean.ts'
-import { allowedBy } from '../../lib/json/allowed.ts'
+import { schemaError } from '../../lib/json/allowed.ts'
 import { coerced } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { pathBelow } from '../config-path.ts'
+import { pathBelow, pathOfMember } from '../config-path.ts'
 import { looksUnexpanded, unexpandedHint } from '../settings/text.ts'
 import {
   type ModelShell,
@@ -99,10 +99,8 @@ export function checkPart<Schema extends TSchema>(
   for (const error of Value.Errors(schema, candidate)) {
     if (reported.has(error.path)) continue
     reported.add(error.path)
-    const at = pathBelow(path, error.path)
-    if (error.value !== undefined)
-      findings.errors.push(`${at}: ${shown(error.value, error.schema)} is not ${allowedBy(error.schema)}`)
-    else if (!isInactive) findings.errors.push(`${at}: missing; it must be ${allowedBy(error.schema)}`)
+    if (error.value !== undefined || !isInactive)
+      findings.errors.push(`${pathBelow(path, error.path)}: ${schemaError(error)}`)
   }
   return undefined
 }
@@ -137,17 +135,8 @@ function misspelled(schema: TSchema, value: unknown, path: string): string[] {
       elsewhere !== undefined && missing.includes(elsewhere)
         ? `; did you mean "${elsewhere}"?`
         : didYouMean(key, missing)
-    const at = pathBelow(path, `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
-    return hint === '' ? [] : [`${at}: no such field, it has no effect${hint}`]
+    return hint === '' ? [] : [`${pathOfMember(path, key)}: no such field, it has no effect${hint}`]
   })
-}
-
-function shown(value: unknown, schema: TSchema): string {
-  if (Array.isArray(value)) return 'a list'
-  if (isObject(value)) return 'an object'
-  if (schema.writeOnly === true) return 'its value'
-  const text = JSON.stringify(value)
-  return text.length > 80 ? `${text.slice(0, 80)}...` : text
 }
 
 /** Returns warnings about valid values that are probably mistakes, each with its path. Keys are not shown. */

@@ -16,27 +16,29 @@ export interface ModelsChange {
 /**
  * Replaces new models and targets by equal previous ones, so that state kept by object identity is preserved.
  */
-export function reuse(
+export function reuseUnchanged(
   previous: readonly Model[],
   next: readonly Model[],
 ): { models: Model[]; change: ModelsChange } {
   const oldTargets = new Map(targetsOf(previous).map((target) => [keyOf(target), target]))
   const oldModels = new Map(previous.map((model) => [model.alias, model]))
-  const keep = (target: Target): Target => {
+  const reused = (target: Target): Target => {
     const before = oldTargets.get(keyOf(target))
     return before && isDeepStrictEqual(before, target) ? before : target
   }
   const models = next.map((model) => {
-    const kept = { ...model, targets: model.targets.map(keep), standby: model.standby.map(keep) }
+    const candidate = { ...model, targets: model.targets.map(reused), standby: model.standby.map(reused) }
     const before = oldModels.get(model.alias)
-    return before && isDeepStrictEqual(before, kept) && hasSameTargets(before, kept) ? before : kept
+    return before && isDeepStrictEqual(before, candidate) && hasSameTargets(before, candidate)
+      ? before
+      : candidate
   })
-  const [before, after] = [new Set(targetsOf(previous)), new Set(targetsOf(models))]
-  const added = [...after].filter((target) => !before.has(target))
-  const removed = [...before].filter((target) => !after.has(target))
+  const [oldSet, newSet] = [new Set(targetsOf(previous)), new Set(targetsOf(models))]
+  const added = [...newSet].filter((target) => !oldSet.has(target))
+  const removed = [...oldSet].filter((target) => !newSet.has(target))
   const replaced = added.flatMap((target): [Target, Target][] => {
-    const other = oldTargets.get(keyOf(target))
-    return other && isSameServer(other, target) ? [[target, other]] : []
+    const before = oldTargets.get(keyOf(target))
+    return before && isSameServer(before, target) ? [[target, before]] : []
   })
   return { models, change: { added, removed, replaced: new Map(replaced) } }
 }

@@ -1,5 +1,6 @@
+import { shownValue } from '../../lib/json/allowed.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { pathBelow } from '../config-path.ts'
+import { pathOfMember } from '../config-path.ts'
 import type { Findings } from '../models/check.ts'
 import { checkModelName } from '../models/known-models.ts'
 
@@ -26,7 +27,7 @@ export function readAliases(
   }
   const models = new Set([...configured, ...published])
   const valid = Object.entries(aliases).filter(([name, model]) => {
-    const path = pathBelow('aliases', `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    const path = pathOfMember('aliases', name)
     const before = errors.length
     if (/^[$_]/.test(name) && typeof model !== 'string') return false
     if (isObject(model))
@@ -34,9 +35,7 @@ export function readAliases(
         `${path}: an object is not the name of a model; the name "aliases" is reserved, so a group of models needs another name`,
       )
     else if (typeof model !== 'string' || model === '')
-      errors.push(
-        `${path}: ${Array.isArray(model) ? 'a list' : JSON.stringify(model)} is not the name of a model`,
-      )
+      errors.push(`${path}: ${shownValue(model)} is not the name of a model`)
     else if (name === '') errors.push(`${path}: a name must not be empty`)
     else if (configured.has(name)) errors.push(`${path}: there is a model of this name`)
     else if (name === model) errors.push(`${path}: an alias cannot refer to itself`)

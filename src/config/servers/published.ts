@@ -31,43 +31,43 @@ export function followsModels({ server }: ServerAtPath): boolean {
 export function publishedModels(servers: readonly ServerAtPath[], fleet: FleetSnapshot): PublishedModel[] {
   const models = new Map<string, PublishedModel>()
   for (const server of servers) {
-    for (const [upstreamName, { endpoints, found }] of offers(server, fleet)) {
+    for (const [upstreamName, { endpoints, found }] of modelsAt(server, fleet)) {
       const alias = publicName(server, upstreamName)
       const model = models.get(alias) ?? { alias, providers: [], found: undefined }
       models.set(alias, model)
       model.found ??= found
-      model.providers.push({ entry: provider(server, upstreamName, found), endpoints })
+      model.providers.push({ entry: providerAt(server, upstreamName, found), endpoints })
     }
   }
   return [...models.values()]
 }
 
-interface Offer {
+interface ServedModel {
   endpoints: ServerEndpoint[]
   found: FoundModel | undefined
 }
 
 /** Models of a server by their names there. */
-function offers(server: ServerAtPath, fleet: FleetSnapshot): Map<string, Offer> {
+function modelsAt(server: ServerAtPath, fleet: FleetSnapshot): Map<string, ServedModel> {
   const { models } = server.server
   const endpoints = endpointsOf(server, fleet)
-  const offered = new Map<string, Offer>()
-  if (models === undefined) return offered
+  const served = new Map<string, ServedModel>()
+  if (models === undefined) return served
   if (models !== '*') {
     for (const name of models.map((listed) => upstreamName(server, listed))) {
-      const found = endpoints.flatMap((each) => each.models ?? []).find((model) => model.name === name)
-      offered.set(name, { endpoints: [...endpoints], found })
+      const found = endpoints.flatMap((each) => each.models ?? []).find((each) => each.name === name)
+      served.set(name, { endpoints: [...endpoints], found })
     }
-    return offered
+    return served
   }
   for (const endpoint of endpoints) {
     for (const found of endpoint.models ?? []) {
-      const offer = offered.get(found.name) ?? { endpoints: [], found }
-      offered.set(found.name, offer)
-      offer.endpoints.push(endpoint)
+      const model = served.get(found.name) ?? { endpoints: [], found }
+      served.set(found.name, model)
+      model.endpoints.push(endpoint)
     }
   }
-  return offered
+  return served
 }
 
 function publicName({ server: { names = {} } }: ServerAtPath, upstream: string): string {
@@ -80,7 +80,7 @@ function upstreamName({ server: { names = {} } }: ServerAtPath, name: string): s
   return Object.entries(names).find(([, publicName]) => publicName === name)?.[0] ?? name
 }
 
-function provider(server: ServerAtPath, upstream: string, found: FoundModel | undefined): ProviderAtPath {
+function providerAt(server: ServerAtPath, upstream: string, found: FoundModel | undefined): ProviderAtPath {
   return inheriting(
     server,
     {

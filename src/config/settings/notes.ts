@@ -9,7 +9,7 @@ const prefix = 'LLM_ROUTER_'
 const usedLiterally = 'looks like a reference to an environment variable, but is used literally'
 
 /** Notes on variables of the Python llm-router with a different meaning, or none. */
-const remarks: Readonly<Record<string, string>> = {
+const knownNotes: Readonly<Record<string, string>> = {
   MINIMUM: 'no effect: this router is always a proxy',
   SERVER_THREADS_COUNT: 'no effect: a process serves all its connections from one thread',
   SERVER_WORKER_CLASS: 'no effect: there is one kind of worker',
@@ -42,7 +42,7 @@ const unsupportedFamily = /^(?:AUTH_VAULT|AUTH_REDIS)_/
 const biencoder = /^ROUTING_SEMANTIC_BIENCODER_/
 
 /** Variables that request content logging, which this router does not support. */
-const audits = new Set([
+const contentAudits = new Set([
   'MASKING_WITH_AUDIT',
   'GUARDRAIL_WITH_AUDIT_REQUEST',
   'GUARDRAIL_WITH_AUDIT_RESPONSE',
@@ -73,21 +73,22 @@ export function envNotes(
     const text = value?.trim() ?? ''
     if (!variable.startsWith(prefix) || text === '') continue
     const name = variable.slice(prefix.length)
-    const remark = remarkOn(name, text, serverType)
-    if (audits.has(name)) {
+    const note = noteOn(name, text, serverType)
+    if (contentAudits.has(name)) {
       if (readBoolean(text) !== false)
         errors.push(
           `${variable}: this router never stores the content of requests and responses, so there is nothing to audit; remove the variable`,
         )
     } else if (looksUnexpanded(text)) warnings.push(`${variable}: its value ${usedLiterally}`)
-    else if (remark !== undefined) notes.push(`${variable}: ${remark}`)
-    else if (!supported.includes(name) && !isServiceLink(name, text)) warnings.push(unknown(name, supported))
+    else if (note !== undefined) notes.push(`${variable}: ${note}`)
+    else if (!supported.includes(name) && !isServiceLink(name, text))
+      warnings.push(unknownVariable(name, supported))
   }
   return { notes, warnings, errors }
 }
 
-function remarkOn(name: string, text: string, serverType: 'single' | 'cluster'): string | undefined {
-  if (Object.hasOwn(remarks, name)) return remarks[name]
+function noteOn(name: string, text: string, serverType: 'single' | 'cluster'): string | undefined {
+  if (Object.hasOwn(knownNotes, name)) return knownNotes[name]
   if (biencoder.test(name)) return 'no effect: examples for `auto` are in `auto_model` of models-config.json'
   if (unsupported.has(name) || unsupportedFamily.test(name)) return 'no effect in this router'
   if (name === 'SERVER_TYPE' && text.toLowerCase() !== serverType) return `means "${serverType}" here`
@@ -100,7 +101,7 @@ function isServiceLink(name: string, text: string): boolean {
   return serviceLink.test(name) || (name === 'PORT' && /^(?:tcp|udp|sctp):\/\//i.test(text))
 }
 
-function unknown(name: string, supported: readonly string[]): string {
+function unknownVariable(name: string, supported: readonly string[]): string {
   const closest = closestName(name.toUpperCase(), supported)
   const hint = closest === undefined ? '' : `; did you mean ${prefix}${closest}?`
   return `${prefix}${name} is unknown and has no effect${hint}`

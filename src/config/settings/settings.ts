@@ -1,6 +1,6 @@
 import { Value } from '@sinclair/typebox/value'
 import { databaseAddressError } from '../../lib/database-address.ts'
-import { allowedBy } from '../../lib/json/allowed.ts'
+import { allowedBy, shownValue } from '../../lib/json/allowed.ts'
 import { isTimeZone } from '../../lib/time-zone.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import { readNetworks } from '../networks.ts'
@@ -157,7 +157,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
     const value = read(text)
     const schema = ConfigSchema.properties[key]
     if (Value.Check(schema, value)) values[key] = value
-    else errors.push(`LLM_ROUTER_${name}: ${shown(name, text)} is not ${allowedBy(schema)}`)
+    else errors.push(`LLM_ROUTER_${name}: ${shownValue(text, isSecret(name))} is not ${allowedBy(schema)}`)
   }
   if (errors.length > 0) throw new ConfigError(errors)
   const config = Value.Parse(ConfigSchema, values)
@@ -191,7 +191,7 @@ function portErrors({ adminPort, serverPort }: Config): string[] {
 function timeZoneErrors({ timeZone }: Config): string[] {
   if (isTimeZone(timeZone)) return []
   return [
-    `LLM_ROUTER_TIME_ZONE: ${shown('TIME_ZONE', timeZone)} is not a time zone of the IANA database, such as "Europe/Warsaw"`,
+    `LLM_ROUTER_TIME_ZONE: ${shownValue(timeZone)} is not a time zone of the IANA database, such as "Europe/Warsaw"`,
   ]
 }
 
@@ -211,10 +211,9 @@ function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
   ]
 }
 
-function shown(name: string, text: string): string {
-  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|INDEX_KEY|REDIS_HOST|PII_HOST|GUARD_HOST/.test(name))
-    return 'the value'
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
+/** Whether a value must not be shown: it is a secret, or an address that may contain a password. */
+function isSecret(name: string): boolean {
+  return /PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|INDEX_KEY|REDIS_HOST|PII_HOST|GUARD_HOST/.test(name)
 }
 
 interface AuthSettings {

@@ -49,12 +49,12 @@ class ResponsesStream implements StreamPolicy {
 
   filterEvent({ name, data }: { name: string; data: JsonObject }, state: PassthroughState): boolean {
     if (isObject(data.response)) this.#answer = data.response
+    state.answerId ??= filledTextOf(this.#answer?.id)
     state.content ||= name.endsWith('.delta') && filledTextOf(data.delta) !== undefined
     if (!isTerminal(name)) return true
     state.content = true
     state.ended = true
     state.usage = readUsage(data)
-    state.answerId = filledTextOf(this.#answer?.id)
     return true
   }
 

@@ -45,9 +45,10 @@ const duration = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$/
  */
 export function keptSeconds(keepAlive: string | number | undefined): number | undefined {
   const text = String(keepAlive ?? '')
-  const parts = duration.test(text) ? text.matchAll(/([\d.]+)([a-zµ]+)/g) : []
+  const parts = duration.test(text) ? text.split(/(?<=[a-z])(?=\d)/) : []
   let seconds = Number(typeof keepAlive === 'number' ? keepAlive : 0)
-  for (const [, count, unit = ''] of parts) seconds += Number(count) * (unitSeconds[unit] ?? 0)
+  for (const part of parts)
+    seconds += Number.parseFloat(part) * (unitSeconds[part.replace(/^[\d.]+/, '')] ?? 0)
   return seconds > 0 && Number.isFinite(seconds) ? Math.ceil(seconds) : undefined
 }
 

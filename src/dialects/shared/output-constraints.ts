@@ -48,7 +48,12 @@ export function choiceSchema(name: string, value: unknown): JsonObject | undefin
 
 /** Throws `bad_request` for a constraint, because a response without it is not what was asked for. */
 export function rejectConstraint(name: string, value: unknown): void {
-  const isEmpty = typeof value === 'object' && value !== null && Object.keys(value).length === 0
-  if (constraints.has(name) && !isEmpty && value !== '')
+  if (constraints.has(name) && !isEmpty(value))
     throw badRequest(`The upstream of this model does not support '${name}'`, name)
+}
+
+/** vLLM's Python classes are sent with null for what is not set. */
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return value === '' || value === null
+  return Object.values(value).every((member) => member === null || member === false)
 }

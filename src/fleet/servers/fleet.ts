@@ -62,9 +62,9 @@ class Fleet implements LivePart<ModelsSnapshot> {
   }
 
   settle(inUse: ModelsSnapshot): void {
-    const kept = new Set(followedServers(inUse, this.#options).map(keyOf))
+    const followedKeys = new Set(followedServers(inUse, this.#options).map(keyOf))
     for (const [key, { follower }] of this.#followers) {
-      if (kept.has(key)) continue
+      if (followedKeys.has(key)) continue
       follower.stop()
       this.#followers.delete(key)
     }

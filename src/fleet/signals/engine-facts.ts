@@ -7,8 +7,8 @@ function loadedModel(
   { upstreamModel }: Pick<Target, 'upstreamModel'>,
   { loaded = [], holdsOne }: EngineSignals,
 ): EngineLoadedModel | undefined {
-  const wanted = looseName(upstreamModel)
-  return loaded.find(({ name }) => looseName(name) === wanted) ?? (holdsOne ? loaded[0] : undefined)
+  const normalizedName = looseName(upstreamModel)
+  return loaded.find(({ name }) => looseName(name) === normalizedName) ?? (holdsOne ? loaded[0] : undefined)
 }
 
 /** Whether the engine has the target's model in memory now; undefined: unknown. */

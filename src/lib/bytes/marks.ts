@@ -9,34 +9,34 @@ export interface Marks {
 }
 
 /**
- * The marks of server-sent events: errors, data that does not begin or end like an object, and the keys of a dialect. `own`
- * and `counts` are sources of expressions that follow an opening quote, which generated text could only contain escaped.
+ * The marks of server-sent events: errors, data that does not begin or end like an object, and the keys of a dialect. `keys`
+ * and `countKeys` are sources of expressions that follow an opening quote, which generated text could only contain escaped.
  */
-export function sseMarks(own: readonly string[], counts: readonly string[] = []): Marks {
+export function sseMarks(keys: readonly string[], countKeys: readonly string[] = []): Marks {
   const field = 'event: *error|data: *[^\\s{]'
   const ends = `\\n(?:${field}|\\r?\\n(?<!\\}\\r?\\n\\r?\\n))|\\r(?:${field}|\\r(?<!\\}\\r\\r))`
-  return marksOf({ begin: new RegExp(`^(?:${field})`), ends, own, counts })
+  return marksOf({ begin: new RegExp(`^(?:${field})`), ends, keys, countKeys })
 }
 
 /** The same for JSON lines. */
-export function lineMarks(own: readonly string[]): Marks {
-  return marksOf({ begin: /^[^{]/, ends: '\\n(?:[^{]|(?<!\\}\\r?\\n))', own, counts: [] })
+export function lineMarks(keys: readonly string[]): Marks {
+  return marksOf({ begin: /^[^{]/, ends: '\\n(?:[^{]|(?<!\\}\\r?\\n))', keys, countKeys: [] })
 }
 
 function marksOf({
   begin,
   ends,
-  own,
-  counts,
-}: Pick<Marks, 'begin'> & Record<'own' | 'counts', readonly string[]> & { ends: string }): Marks {
-  const keys = [...own, 'error"(?![ \\t]*:[ \\t]*(?:null|false))']
-  const read = new RegExp([...keys.map(behindQuote), ends].join('|'))
-  const any = new RegExp([...[...keys, ...counts].map(behindQuote), ends].join('|'))
-  return { begin, any: counts.length === 0 ? read : any, read }
+  keys,
+  countKeys,
+}: Pick<Marks, 'begin'> & Record<'keys' | 'countKeys', readonly string[]> & { ends: string }): Marks {
+  const allKeys = [...keys, 'error"(?![ \\t]*:[ \\t]*(?:null|false))']
+  const read = new RegExp([...allKeys.map(afterQuote), ends].join('|'))
+  const any = new RegExp([...[...allKeys, ...countKeys].map(afterQuote), ends].join('|'))
+  return { begin, any: countKeys.length === 0 ? read : any, read }
 }
 
 /** Searches for the first letter of a key before the quote in front of it, because quotes are frequent. */
-function behindQuote(key: string): string {
+function afterQuote(key: string): string {
   const letter = key.charAt(0)
   return `${letter}(?<="${letter})${key.slice(1)}`
 }

@@ -1,4 +1,24 @@
 import { KindGuard, type TSchema } from '@sinclair/typebox'
+import type { ValueError } from '@sinclair/typebox/value'
+import { isObject } from './read.ts'
+
+/** Maximum length of a value in an error message, in characters. */
+const maxShownLength = 80
+
+/** Describes a value that is not allowed, to precede "is not": a value without members is quoted, unless it is a secret. */
+export function shownValue(value: unknown, isSecret = false): string {
+  if (Array.isArray(value)) return 'a list'
+  if (isObject(value)) return 'an object'
+  if (isSecret) return 'the value'
+  const isLong = typeof value === 'string' && value.length > maxShownLength
+  return JSON.stringify(isLong ? `${value.slice(0, maxShownLength)}...` : value)
+}
+
+/** Describes an error in a configuration, without its path: `"x" is not a number`. Values of `writeOnly` schemas are secrets. */
+export function schemaError({ value, schema }: Pick<ValueError, 'value' | 'schema'>): string {
+  if (value === undefined) return `missing; it must be ${allowedBy(schema)}`
+  return `${shownValue(value, schema.writeOnly === true)} is not ${allowedBy(schema)}`
+}
 
 /**
  * Describes the values that a schema allows, to follow "is not": `an integer from 0 to 65535`. The schema option `allowed`

@@ -65,11 +65,11 @@ export function readHead(file: number): IndexHead {
     throw new IndexError('its header is damaged')
   const head = { name, model, dimension, chunks, createdAt }
   const { size } = fstatSync(file)
-  const ends = endsAt(head)
+  const ends = endsOffset(head)
   const last = Buffer.alloc(8)
   if (size < ends + chunks * 8 || readSync(file, last, 0, 8, ends + (chunks - 1) * 8) < 8)
     throw new IndexError('the file is incomplete')
-  if (size !== textsAt(head) + last.readDoubleLE()) throw new IndexError('the file is incomplete')
+  if (size !== textsOffset(head) + last.readDoubleLE()) throw new IndexError('the file is incomplete')
   return head
 }
 
@@ -90,23 +90,23 @@ export function headOfFile(path: string): IndexHead {
 }
 
 /** File offset of the chunks' end offsets. */
-export function endsAt({ dimension, chunks }: Pick<IndexHead, 'dimension' | 'chunks'>): number {
+export function endsOffset({ dimension, chunks }: Pick<IndexHead, 'dimension' | 'chunks'>): number {
   return headBytes + chunks * dimension * 4
 }
 
 /** File offset of the chunks. */
-export function textsAt(head: Pick<IndexHead, 'dimension' | 'chunks'>): number {
-  return endsAt(head) + head.chunks * 8
+export function textsOffset(head: Pick<IndexHead, 'dimension' | 'chunks'>): number {
+  return endsOffset(head) + head.chunks * 8
 }
 
 /** Reads the chunk at an index. */
 export function readChunk(file: number, head: IndexHead, position: number): Chunk {
   const ends = Buffer.alloc(16)
-  if (position > 0) readSync(file, ends, 0, 16, endsAt(head) + (position - 1) * 8)
-  else readSync(file, ends, 8, 8, endsAt(head))
+  if (position > 0) readSync(file, ends, 0, 16, endsOffset(head) + (position - 1) * 8)
+  else readSync(file, ends, 8, 8, endsOffset(head))
   const from = position > 0 ? ends.readDoubleLE(0) : 0
   const bytes = Buffer.alloc(Math.max(0, ends.readDoubleLE(8) - from))
-  readSync(file, bytes, 0, bytes.length, textsAt(head) + from)
+  readSync(file, bytes, 0, bytes.length, textsOffset(head) + from)
   const chunk: unknown = JSON.parse(bytes.toString())
   if (!isObject(chunk)) throw new IndexError('one of its chunks is damaged')
   const { text, source, title } = chunk

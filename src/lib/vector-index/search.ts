@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { type Chunk, headBytes, IndexError, type IndexHead, readChunk, readHead } from './format.ts'
-import { normal } from './write.ts'
+import { normalized } from './write.ts'
 
 export interface FoundChunk extends Chunk {
   /** Cosine similarity of question and chunk, -1 to 1. */
@@ -14,7 +14,7 @@ const blockBytes = 4 * 1024 * 1024
 export class SearchedIndex {
   readonly #path: string
   readonly #model: string
-  #open: { file: number; head: IndexHead; stamp: string } | undefined
+  #open: { file: number; head: IndexHead; version: string } | undefined
   #rejected: string | undefined
   #block = Buffer.alloc(0)
 
@@ -29,11 +29,11 @@ export class SearchedIndex {
    * file then stays in use. Throws IndexError if there is none.
    */
   refresh(): string | undefined {
-    let stamp = ''
+    let version = ''
     try {
       const { ino, size, mtimeMs } = statSync(this.#path)
-      stamp = `${ino} ${size} ${mtimeMs}`
-      if (stamp === this.#open?.stamp || (this.#open && stamp === this.#rejected)) return undefined
+      version = `${ino} ${size} ${mtimeMs}`
+      if (version === this.#open?.version || (this.#open && version === this.#rejected)) return undefined
       const file = openSync(this.#path, 'r')
       try {
         const head = readHead(file)
@@ -43,7 +43,7 @@ export class SearchedIndex {
           )
         this.close()
         const { ino: inode, size: bytes, mtimeMs: at } = fstatSync(file)
-        this.#open = { file, head, stamp: `${inode} ${bytes} ${at}` }
+        this.#open = { file, head, version: `${inode} ${bytes} ${at}` }
       } catch (error) {
         closeSync(file)
         throw error
@@ -51,12 +51,12 @@ export class SearchedIndex {
       this.#rejected = undefined
       return undefined
     } catch (error) {
-      const why =
+      const reason =
         error instanceof IndexError ? error.message : `cannot be read (${String(Object(error).code)})`
-      if (!this.#open) throw new IndexError(why)
-      if (this.#rejected === stamp) return undefined
-      this.#rejected = stamp
-      return why
+      if (!this.#open) throw new IndexError(reason)
+      if (this.#rejected === version) return undefined
+      this.#rejected = version
+      return reason
     }
   }
 
@@ -69,8 +69,8 @@ export class SearchedIndex {
       throw new IndexError(
         `its vectors have ${dimension} numbers, that of the question has ${question.length}`,
       )
-    const query = normal(question)
-    const best = new Best(limit)
+    const query = normalized(question)
+    const top = new TopChunks(limit)
     const rows = Math.max(1, Math.floor(blockBytes / (dimension * 4)))
     if (this.#block.length < rows * dimension * 4) this.#block = Buffer.alloc(rows * dimension * 4)
     const values = new Float32Array(this.#block.buffer, this.#block.byteOffset, rows * dimension)
@@ -79,9 +79,9 @@ export class SearchedIndex {
       const bytes = count * dimension * 4
       if (readSync(file, this.#block, 0, bytes, headBytes + from * dimension * 4) < bytes)
         throw new IndexError('the file is incomplete')
-      for (let row = 0; row < count; row++) best.offer(product(values, row * dimension, query), from + row)
+      for (let row = 0; row < count; row++) top.add(dotProduct(values, row * dimension, query), from + row)
     }
-    return best.all().map(({ score, position }) => ({ ...readChunk(file, head, position), score }))
+    return top.entries.map(({ score, position }) => ({ ...readChunk(file, head, position), score }))
   }
 
   close(): void {
@@ -91,7 +91,7 @@ export class SearchedIndex {
 }
 
 /** Dot product, in four independent sums, which the CPU computes in parallel. The indexes are within both arrays. */
-function product(values: Float32Array, from: number, question: Float32Array): number {
+function dotProduct(values: Float32Array, from: number, question: Float32Array): number {
   const { length } = question
   const whole = length - (length % 4)
   let a = 0
@@ -109,24 +109,24 @@ function product(values: Float32Array, from: number, question: Float32Array): nu
   return a + b + c + d
 }
 
-/** Keeps the `limit` best of the offered entries, best first. */
-class Best {
+/** The `limit` best of the added entries, best first. */
+class TopChunks {
   readonly #limit: number
-  readonly #kept: { score: number; position: number }[] = []
+  readonly #entries: { score: number; position: number }[] = []
 
   constructor(limit: number) {
     this.#limit = limit
   }
 
-  offer(score: number, position: number): void {
-    const last = this.#kept.at(-1)
-    if (this.#kept.length >= this.#limit && last && score <= last.score) return
-    const at = this.#kept.findIndex((each) => each.score < score)
-    this.#kept.splice(at === -1 ? this.#kept.length : at, 0, { score, position })
-    if (this.#kept.length > this.#limit) this.#kept.pop()
+  add(score: number, position: number): void {
+    const last = this.#entries.at(-1)
+    if (this.#entries.length >= this.#limit && last && score <= last.score) return
+    const at = this.#entries.findIndex((each) => each.score < score)
+    this.#entries.splice(at === -1 ? this.#entries.length : at, 0, { score, position })
+    if (this.#entries.length > this.#limit) this.#entries.pop()
   }
 
-  all(): readonly { score: number; position: number }[] {
-    return this.#kept
+  get entries(): readonly { score: number; position: number }[] {
+    return this.#entries
   }
 }

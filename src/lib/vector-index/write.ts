@@ -1,12 +1,12 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import {
   type Chunk,
-  endsAt,
+  endsOffset,
   headBytes,
   IndexError,
   type IndexHead,
   maxChunks,
-  textsAt,
+  textsOffset,
   writeHead,
 } from './format.ts'
 
@@ -25,10 +25,10 @@ export class IndexWriter {
     if (head.chunks > maxChunks) throw new IndexError(`more than ${maxChunks} chunks`)
     this.#path = path
     this.#head = head
-    this.#file = openSync(this.#draft, 'w', 0o640)
+    this.#file = openSync(this.#temporaryPath, 'w', 0o640)
   }
 
-  get #draft(): string {
+  get #temporaryPath(): string {
     return `${this.#path}.part`
   }
 
@@ -36,7 +36,7 @@ export class IndexWriter {
     if (this.#dimension === 0) this.#dimension = vector.length
     if (vector.length !== this.#dimension)
       throw new IndexError(`a vector has ${vector.length} numbers, not ${this.#dimension}`)
-    const bytes = bytesOf(normal(vector))
+    const bytes = bytesOf(normalized(vector))
     writeSync(this.#file, bytes, 0, bytes.length, headBytes + this.#vectors * bytes.length)
     this.#vectors++
     this.#texts.push(Buffer.from(JSON.stringify(chunk)))
@@ -53,25 +53,25 @@ export class IndexWriter {
       end += text.length
       ends.writeDoubleLE(end, index * 8)
     }
-    writeSync(this.#file, ends, 0, ends.length, endsAt(head))
-    let at = textsAt(head)
-    for (const text of this.#texts) at += writeSync(this.#file, text, 0, text.length, at)
+    writeSync(this.#file, ends, 0, ends.length, endsOffset(head))
+    let offset = textsOffset(head)
+    for (const text of this.#texts) offset += writeSync(this.#file, text, 0, text.length, offset)
     writeSync(this.#file, writeHead(head), 0, headBytes, 0)
     fsyncSync(this.#file)
     closeSync(this.#file)
-    renameSync(this.#draft, this.#path)
+    renameSync(this.#temporaryPath, this.#path)
     return head
   }
 
   /** Discards what has been written. */
   abort(): void {
     closeSync(this.#file)
-    rmSync(this.#draft, { force: true })
+    rmSync(this.#temporaryPath, { force: true })
   }
 }
 
 /** Normalizes a vector to length 1, so that the dot product of two vectors is their cosine similarity. */
-export function normal(vector: Float32Array): Float32Array {
+export function normalized(vector: Float32Array): Float32Array {
   let sum = 0
   for (const value of vector) sum += value * value
   const length = Math.sqrt(sum)

@@ -1,5 +1,5 @@
 import { ArrayFraming, EventFraming, type Framing, LineFraming } from '../../processors/answers/framing.ts'
-import { holdsMoreThanChat } from '../../processors/cache/kept-answer.ts'
+import { holdsMoreThanChat } from '../../processors/cache/cached-answer.ts'
 import { CollectedResponse } from '../../relay/answer/whole-answer.ts'
 import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
 import type { ChatStreamReader, Dialect } from '../../sdk/dialect.ts'

@@ -4,7 +4,7 @@ import {
   type CacheDirectives,
   readCacheDirectives,
 } from '../../processors/cache/bypass.ts'
-import { type KeptAnswer, keptAnswer } from '../../processors/cache/kept-answer.ts'
+import { type CachedAnswer, parseCachedAnswer } from '../../processors/cache/cached-answer.ts'
 import type { CacheOutcome } from '../../relay/exchange-record.ts'
 import { asRouterError } from '../../sdk/errors.ts'
 import { type AnswerCache, type AnswerKey, answerClock } from '../../stores/answer-cache/store.ts'
@@ -26,15 +26,15 @@ export interface CacheJob<Given> {
   readonly bypass: BypassReason | undefined
   key(): AnswerKey
   /** Whether an entry can be sent in the requested form. */
-  fits(answer: KeptAnswer): boolean
+  fits(answer: CachedAnswer): boolean
   /** Sends an entry. */
-  send(answer: KeptAnswer): Given
+  send(answer: CachedAnswer): Given
   /** Asks the model. Calls `keep` with a response that may be stored, before its end is sent. */
   requestModel(asked: { flight: Flight | undefined; keep: Keep }): Promise<Given>
 }
 
 /** Stores a response; undefined on a bypass. */
-export type Keep = ((answer: Omit<KeptAnswer, 'at'>) => void) | undefined
+export type Keep = ((answer: Omit<CachedAnswer, 'at'>) => void) | undefined
 
 const header = 'x-llm-router-cache'
 
@@ -61,8 +61,8 @@ export class CacheFlow {
     }
     const key = job.key()
     if (directives.noCache || directives.maxAgeMs === 0) return this.#requestModel(job, key)
-    const kept = await exchange.steps.awaitExternal(this.#find(key, directives))
-    if (kept && job.fits(kept)) return this.#hit(job, kept)
+    const cached = await exchange.steps.awaitExternal(this.#find(key, directives))
+    if (cached && job.fits(cached)) return this.#hit(job, cached)
     const running = flights.get(key.digest)
     // A follower whose leader failed asks for itself and leads nobody, so that a failure does not cascade through the followers.
     if (running) {
@@ -81,7 +81,7 @@ export class CacheFlow {
     }
   }
 
-  #hit<Given>(job: CacheJob<Given>, answer: KeptAnswer): Given {
+  #hit<Given>(job: CacheJob<Given>, answer: CachedAnswer): Given {
     const { exchange, limitUse } = this.#request
     const { counts } = this.#context.rule
     this.#setOutcome('hit')
@@ -101,7 +101,7 @@ export class CacheFlow {
       if (exchange.answeringModel !== undefined) return
       if (exchange.error && exchange.error.kind !== 'client_gone') return
       const dropped = [...exchange.dropped]
-      const answer: KeptAnswer = { at: Date.now(), ...given, ...(dropped.length > 0 ? { dropped } : {}) }
+      const answer: CachedAnswer = { at: Date.now(), ...given, ...(dropped.length > 0 ? { dropped } : {}) }
       const json = JSON.stringify(answer)
       if (Buffer.byteLength(json) > maxEntryBytes) return
       // Not awaited: a store executes its operations in order, so the next request finds the entry.
@@ -111,7 +111,7 @@ export class CacheFlow {
     return job.requestModel({ flight, keep })
   }
 
-  async #find(key: AnswerKey, { maxAgeMs }: CacheDirectives): Promise<KeptAnswer | undefined> {
+  async #find(key: AnswerKey, { maxAgeMs }: CacheDirectives): Promise<CachedAnswer | undefined> {
     const { store, rule, failed } = this.#context
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
@@ -119,7 +119,7 @@ export class CacheFlow {
     })
     try {
       const json = await Promise.race([store.find(key), late])
-      const answer = json === undefined ? undefined : keptAnswer(json)
+      const answer = json === undefined ? undefined : parseCachedAnswer(json)
       return answer && Date.now() - answer.at < maxAgeMs ? answer : undefined
     } catch (error) {
       failed(error)

@@ -1,4 +1,4 @@
-import type { KeptAnswer } from '../../processors/cache/kept-answer.ts'
+import type { CachedAnswer } from '../../processors/cache/cached-answer.ts'
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
 
 /**
@@ -7,7 +7,7 @@ import { asRouterError, RouterError } from '../../sdk/errors.ts'
  */
 export class Flight {
   readonly #abort = new AbortController()
-  readonly #answer = Promise.withResolvers<KeptAnswer | undefined>()
+  readonly #answer = Promise.withResolvers<CachedAnswer | undefined>()
   readonly #onFree: (() => void)[] = []
   #waiting = 0
   #leaderGone = false
@@ -36,7 +36,7 @@ export class Flight {
   }
 
   /** Resolves with the complete response, or undefined if there is none to share. Rejects with the reason of the signal. */
-  async follow(signal: AbortSignal): Promise<KeptAnswer | undefined> {
+  async follow(signal: AbortSignal): Promise<CachedAnswer | undefined> {
     if (this.#isSettled) return this.#answer.promise
     const aborted = Promise.withResolvers<never>()
     this.#waiting++
@@ -59,7 +59,7 @@ export class Flight {
   }
 
   /** Ends the flight with a complete response, or with undefined if it will not be shared; then only the leader keeps waiting. Only the first call has an effect. */
-  settle(answer: KeptAnswer | undefined): void {
+  settle(answer: CachedAnswer | undefined): void {
     if (this.#isSettled) return
     this.#isSettled = true
     this.#answer.resolve(answer)

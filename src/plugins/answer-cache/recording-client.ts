@@ -1,4 +1,4 @@
-import { holdsMoreThanChat, mayBeKept } from '../../processors/cache/kept-answer.ts'
+import { holdsMoreThanChat, isCacheable } from '../../processors/cache/cached-answer.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import type { ChatResponse, Usage } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
@@ -42,7 +42,7 @@ function keepWhole(body: Buffer | string, { dialect, maxBytes, tools, keep }: Re
   try {
     const read: unknown = JSON.parse(whole)
     const chat = dialect.chat.readResponse(read)
-    if (!mayBeKept(chat, { tools })) return
+    if (!isCacheable(chat, { tools })) return
     const usage = chat.usage ? { usage: chat.usage } : {}
     // A response of the Responses API repeats its id in its parts and is stored under it, so a hit is written with a new one.
     const isResponse = dialect.name === 'responses'
@@ -97,7 +97,7 @@ class RecordingStream implements ClientStream {
   end(): void {
     const { tools, keep, isGone } = this.#recording
     const chat = this.#collector.end()
-    if (chat && mayBeKept(chat, { tools })) keep({ chat, ...(chat.usage ? { usage: chat.usage } : {}) })
+    if (chat && isCacheable(chat, { tools })) keep({ chat, ...(chat.usage ? { usage: chat.usage } : {}) })
     if (!isGone()) this.#stream.end()
   }
 

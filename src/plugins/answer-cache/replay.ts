@@ -1,7 +1,7 @@
 import { parseCarried } from '../../lib/json/exact.ts'
 import { isObject, type JsonObject, parseJson } from '../../lib/json/read.ts'
 import { applyEdits, scanObject, setMembers } from '../../lib/json/splice.ts'
-import { cachedUsage, holdsMoreThanChat, type KeptAnswer } from '../../processors/cache/kept-answer.ts'
+import { type CachedAnswer, cachedUsage, holdsMoreThanChat } from '../../processors/cache/cached-answer.ts'
 import { ClientAnswerContext } from '../../relay/answer/answer-context.ts'
 import type { ChatClient } from '../../relay/answer/client-stream.ts'
 import { replayAsStream } from '../../relay/answer/whole-answer.ts'
@@ -11,13 +11,13 @@ import type { ChatResponse } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 
 /** Whether an entry can be sent in the requested form, streamed or not. */
-export function fitsForm(answer: KeptAnswer, { stream }: Pick<ClientRequest, 'stream'>): boolean {
+export function fitsForm(answer: CachedAnswer, { stream }: Pick<ClientRequest, 'stream'>): boolean {
   return answer.whole === undefined || !stream || !holdsMoreThanChat(parseJson(answer.whole))
 }
 
 /** Sends an entry in the requested form, with a new id and date. It passes the response processors like a new response. */
 export function replay(
-  answer: KeptAnswer,
+  answer: CachedAnswer,
   request: ClientRequest,
   client: ChatClient,
   exchange: Exchange,
@@ -38,7 +38,7 @@ export function replay(
 }
 
 /** The response without its id, date and durations. */
-function renewed({ chat: kept, whole, usage }: KeptAnswer, { chat: codec }: Dialect): ChatResponse {
+function renewed({ chat: kept, whole, usage }: CachedAnswer, { chat: codec }: Dialect): ChatResponse {
   const chat = kept ?? codec.readResponse(parseCarried(whole ?? 'null'))
   const { id: _id, created: _created, timings: _timings, usage: reportedUsage, ...rest } = chat
   const counted = usage ?? reportedUsage

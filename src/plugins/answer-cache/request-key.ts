@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { AnswerDigests, KeyPart } from '../../processors/cache/answer-key.ts'
-import { answerForm } from '../../processors/cache/kept-answer.ts'
+import { entryVersion } from '../../processors/cache/cached-answer.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
@@ -42,7 +42,7 @@ export function answerKey(
   const owner = ownerOf(rule, client)
   const forwarded = allTargets(model).flatMap(({ type }) => type.forwardedHeaders ?? [])
   const digest = digests.of([
-    answerForm,
+    entryVersion,
     rule.scope,
     owner,
     client ? permissionsRevision(client) : '',

@@ -211,8 +211,8 @@ function responsesOf(route: DocumentedRoute, shared: Shared): Json {
 function success({ id, answers }: EndpointDocs, shared: Shared): Json {
   const content = answers.map(({ type, description, schema }) => {
     const text = type === '*/*' ? {} : { type: 'string' }
-    const wanted = schema?.title ?? `${camelCase(id)}Answer`
-    const form = schema ? reference(shared, schema, wanted, () => schema) : text
+    const preferredName = schema?.title ?? `${camelCase(id)}Answer`
+    const form = schema ? reference(shared, schema, preferredName, () => schema) : text
     return [type, { schema: { ...form, description } }]
   })
   return {
@@ -222,10 +222,12 @@ function success({ id, answers }: EndpointDocs, shared: Shared): Json {
 }
 
 /** Adds the schema to the document once, under the name that its first user chose. */
-function reference(shared: Shared, schema: TSchema, wanted: string, content: () => TSchema): Json {
+function reference(shared: Shared, schema: TSchema, preferredName: string, content: () => TSchema): Json {
   let name = shared.names.get(schema)
   if (name === undefined) {
-    name = Object.hasOwn(shared.schemas, wanted) ? `${wanted}${shared.names.size}` : wanted
+    name = Object.hasOwn(shared.schemas, preferredName)
+      ? `${preferredName}${shared.names.size}`
+      : preferredName
     shared.names.set(schema, name)
     shared.schemas[name] = plain(content())
   }

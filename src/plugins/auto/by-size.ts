@@ -167,7 +167,7 @@ function intentOf(text: string, own: OwnWords): Intent | undefined {
 /** A phrase weighs twice as much as a word, unless it specifies its weight, as in `deploy:3`. */
 function weightIn(words: string, entry: string): number {
   const [, phrase = '', weight] = /^(.*?)(?::(\d+(?:\.\d+)?))?$/s.exec(entry) ?? []
-  const wanted = phrase.toLowerCase().match(/[\p{L}\p{N}+#]+/gu) ?? []
-  if (wanted.length === 0 || !words.includes(` ${wanted.join(' ')} `)) return 0
-  return weight === undefined ? Math.min(2, wanted.length) : Number(weight)
+  const phraseWords = phrase.toLowerCase().match(/[\p{L}\p{N}+#]+/gu) ?? []
+  if (phraseWords.length === 0 || !words.includes(` ${phraseWords.join(' ')} `)) return 0
+  return weight === undefined ? Math.min(2, phraseWords.length) : Number(weight)
 }

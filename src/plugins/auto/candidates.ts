@@ -20,26 +20,27 @@ export function candidatesFor(
   facts: AutoFacts,
   requested: readonly string[],
 ): Candidate[] {
-  const wanted = operations.filter((operation) => requested.includes(operation))
-  return models.map((model) => ({ model, excluded: reason(app, model, facts, wanted) }))
+  const requiredOperations = operations.filter((operation) => requested.includes(operation))
+  return models.map((model) => ({ model, excluded: reason(app, model, facts, requiredOperations) }))
 }
 
 function reason(
   app: FastifyInstance,
   model: Model,
   { features, promptTokens }: AutoFacts,
-  wanted: readonly Operation[],
+  requiredOperations: readonly Operation[],
 ): string | undefined {
   const targets = allTargets(model)
   // A model without targets is not excluded: discovery may add some.
   const isServed = targets.length > 0
   if (
     isServed &&
-    wanted.length > 0 &&
-    !targets.some((target) => wanted.some((operation) => supporting(operation)(target)))
+    requiredOperations.length > 0 &&
+    !targets.some((target) => requiredOperations.some((operation) => supporting(operation)(target)))
   )
-    return `does not support ${wanted[0]}`
-  if (model.embedding && wanted.includes('chat') && !wanted.includes('embedding')) return 'embedding model'
+    return `does not support ${requiredOperations[0]}`
+  if (model.embedding && requiredOperations.includes('chat') && !requiredOperations.includes('embedding'))
+    return 'embedding model'
   for (const [feature, capability] of Object.entries(capabilityOf))
     if (features.has(feature) && model.capabilities && !model.capabilities.includes(capability))
       return `no capability "${capability}"`

@@ -53,8 +53,8 @@ async function decided(choosing: Choosing, models: readonly Model[]): Promise<De
   const { entry, facts, previous, client } = choosing
   const named = (alias: string | undefined): Model | undefined =>
     models.find((model) => model.alias === alias)
-  const kept = named(previous)
-  if (kept) return { model: kept, by: 'conversation' }
+  const previousModel = named(previous)
+  if (previousModel) return { model: previousModel, by: 'conversation' }
   for (const [index, rule] of (entry.rules ?? []).entries()) {
     const model = named(rule.model)
     if (model && applies(rule, facts, client)) return { model, by: 'rule', detail: `rules[${index}]` }

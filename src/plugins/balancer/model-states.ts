@@ -225,7 +225,9 @@ function update(
     state.queue.wake()
   }
   for (const [alias, state] of previous) {
-    Object.assign(state, { active: [], standby: [], live: new Map() })
+    state.active = []
+    state.standby = []
+    state.live = new Map()
     state.queue.refuseAll(modelNotFound(alias))
   }
 }

@@ -88,12 +88,12 @@ export class EnginePolls {
 
   /** Replaces the set of targets. */
   setTargets(targets: readonly Target[]): void {
-    const wanted = new Set(targets)
-    this.#targets = wanted
-    for (const target of wanted) this.#add(target)
+    const current = new Set(targets)
+    this.#targets = current
+    for (const target of current) this.#add(target)
     for (const engine of [...this.#engines.values()]) {
       for (const target of engine.targets) {
-        if (wanted.has(target)) continue
+        if (current.has(target)) continue
         engine.targets.delete(target)
         this.#engineOf.delete(target)
       }

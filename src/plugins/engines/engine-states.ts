@@ -66,8 +66,8 @@ export class EngineStates {
   /** Replaces the set of servers to check periodically. */
   watch(targets: readonly Target[]): void {
     this.stop()
-    const kept = new Set(targets.map(keyOf))
-    for (const key of this.#servers.keys()) if (!kept.has(key)) this.#servers.delete(key)
+    const currentKeys = new Set(targets.map(keyOf))
+    for (const key of this.#servers.keys()) if (!currentKeys.has(key)) this.#servers.delete(key)
     const { intervalMs } = this.#options
     const checkAll = (): void => {
       for (const target of targets) if (target.listings && this.#isDue(target)) void this.#check(target)

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import { describeBug } from '../../lib/describe-bug.ts'
 import { extensionProblem } from '../../lib/extension-problem.ts'
-import { inTime } from '../../lib/in-time.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { ConfigError, RouterError } from '../../sdk/errors.ts'
+import { withTimeLimit } from './time-limit.ts'
 
 /** Time limits of the hooks `onReady` and `onClose` of an extension, in milliseconds. */
 const readyTimeoutMs = 60_000
@@ -32,12 +32,12 @@ export function wrapHooks(app: FastifyInstance, loading: () => string | undefine
 
 function onReady(hook: Hook, extension: string): Hook {
   return async function (this: unknown) {
-    const late = `it has not finished after ${readyTimeoutMs / 1000} s`
+    const timeoutMessage = `it has not finished after ${readyTimeoutMs / 1000} s`
     try {
-      await inTime(
+      await withTimeLimit(
         settled((done) => hook.call(this, done), hook.length > 0),
         readyTimeoutMs,
-        late,
+        timeoutMessage,
       )
     } catch (error) {
       if (error instanceof ConfigError) throw error
@@ -48,12 +48,12 @@ function onReady(hook: Hook, extension: string): Hook {
 
 function onClose(app: FastifyInstance, hook: Hook, extension: string): Hook {
   return async function (this: unknown, instance) {
-    const late = `it has not finished after ${closeTimeoutMs / 1000} s`
+    const timeoutMessage = `it has not finished after ${closeTimeoutMs / 1000} s`
     try {
-      await inTime(
+      await withTimeLimit(
         settled((done) => hook.call(this, instance, done), hook.length > 1),
         closeTimeoutMs,
-        late,
+        timeoutMessage,
       )
     } catch (error) {
       app.log.error({ extension, ...describeBug(error) }, "'onClose' of an extension failed")

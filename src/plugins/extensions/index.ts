@@ -5,11 +5,11 @@ import { pathToFileURL } from 'node:url'
 import type { FastifyInstance, FastifyPluginAsync, FastifyPluginCallback } from 'fastify'
 import fp from 'fastify-plugin'
 import { extensionProblem } from '../../lib/extension-problem.ts'
-import { inTime } from '../../lib/in-time.ts'
 import { surfaces } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { ExtensionDecorators } from '../../sdk.ts'
 import { extensionError, type Hook, onSend, settled, wrapHooks } from './hooks.ts'
+import { withTimeLimit } from './time-limit.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -20,7 +20,7 @@ declare module 'fastify' {
 
 /** Time limit for loading one extension, in milliseconds. */
 const loadTimeoutMs = 60_000
-const late = `it has not finished loading after ${loadTimeoutMs / 1000} s`
+const timeoutMessage = `it has not finished loading after ${loadTimeoutMs / 1000} s`
 
 /**
  * Loads the modules named in LLM_ROUTER_EXTENSIONS. Each is a Fastify plugin (its default export) that adds provider
@@ -72,7 +72,7 @@ export default fp(
       loading = name
       const providers = new Set(app.providers.names())
       try {
-        await inTime(register(app, name), loadTimeoutMs, late)
+        await withTimeLimit(register(app, name), loadTimeoutMs, timeoutMessage)
       } catch (error) {
         errors.add(extensionError(name, extensionProblem(error, name)))
       }

@@ -94,9 +94,9 @@ export async function* stream(
   const form = { contents: chatEventStream, answers: chatChoices, mediaType: 'application/x-ndjson' }
   const run = async (): Promise<void> => {
     const retrieved = await app.retrieval.augmentClientRequest(client, request)
-    const asked = processing ? await processing.processClientRequest(retrieved) : retrieved
+    const processed = processing ? await processing.processClientRequest(retrieved) : retrieved
     const end = processing?.readsResponses ? processedClient(answer, processing, form) : undefined
-    await answerChat(asked, end?.client ?? answer, { ...services, signal })
+    await answerChat(processed, end?.client ?? answer, { ...services, signal })
     await end?.settled()
   }
   const running = run().then(
@@ -111,8 +111,12 @@ export async function* stream(
   })
   try {
     for await (const event of readableEvents(answer.events(), () => exchange.answeringModel ?? model.alias)) {
-      if (event.type === 'end') Object.assign(ending, { usage: event.usage, thrown: undefined })
-      else ending.answerBytes += Buffer.byteLength(event.type === 'tool-call' ? event.arguments : event.text)
+      if (event.type === 'end') {
+        ending.usage = event.usage
+        ending.thrown = undefined
+      } else {
+        ending.answerBytes += Buffer.byteLength(event.type === 'tool-call' ? event.arguments : event.text)
+      }
       yield event
     }
   } catch (thrown) {

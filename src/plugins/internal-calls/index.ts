@@ -161,8 +161,8 @@ async function embedded(
   const scan = scanObject(bytes)
   if (!scan) throw new Error('a body written by the router is not an object')
   const dialect = app.dialects.get('openai')
-  const asked = { dialect, alias: model.alias, model, bytes, scan, body, others: [] }
-  const { body: answer } = await answerEmbedding(asked, services)
+  const request = { dialect, alias: model.alias, model, bytes, scan, body, others: [] }
+  const { body: answer } = await answerEmbedding(request, services)
   const read: unknown = JSON.parse(answer.toString())
   const vectors = isObject(read) && Array.isArray(read.data) ? read.data.map(vectorOf) : []
   if (vectors.length !== inputs.length)

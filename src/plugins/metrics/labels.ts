@@ -69,8 +69,8 @@ export class TargetLabels {
     for (const server of this.#named.keys()) if (!byServer.has(server)) this.#named.delete(server)
     for (const [server, list] of byServer) {
       const ids = new Set(list.map(({ id }) => id))
-      const kept = [...(this.#named.get(server) ?? [])].filter((id) => ids.has(id))
-      this.#named.set(server, new Set([...new Set([...kept, ...ids])].slice(0, namedPerServer)))
+      const known = [...(this.#named.get(server) ?? [])].filter((id) => ids.has(id))
+      this.#named.set(server, new Set([...new Set([...known, ...ids])].slice(0, namedPerServer)))
     }
   }
 }

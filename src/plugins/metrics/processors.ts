@@ -32,7 +32,7 @@ export function recordProcessors(app: FastifyInstance): (record: ExchangeRecord)
     help: 'Words in responses that look like pseudonyms but match no masked value; they are left unchanged.',
     labelNames: [],
   })
-  const lostOffsets = families.counter({
+  const removedOffsets = families.counter({
     name: 'llm_router_processor_citations_without_offsets_total',
     help: 'Citations in responses whose offsets were removed because processors changed the cited text.',
     labelNames: [],
@@ -47,6 +47,6 @@ export function recordProcessors(app: FastifyInstance): (record: ExchangeRecord)
     }
     if (processed.restored > 0) restored.series({}).value += processed.restored
     if (processed.unknown > 0) unknown.series({}).value += processed.unknown
-    if (processed.lostOffsets) lostOffsets.series({}).value += processed.lostOffsets
+    if (processed.removedOffsets) removedOffsets.series({}).value += processed.removedOffsets
   }
 }

@@ -7,7 +7,7 @@ import type { AutoModelEntry } from '../../config/auto/schema.ts'
 import { errorsAtPositions, type Located, locatedWarnings } from '../../config/config-path.ts'
 import type { FoundServer } from '../../config/models/discovered.ts'
 import { type LoadedModels, loadModels } from '../../config/models/load.ts'
-import { type ModelsChange, reuse } from '../../config/models/reuse.ts'
+import { type ModelsChange, reuseUnchanged } from '../../config/models/reuse.ts'
 import type { ConfigSubscriber } from '../../config/reloader.ts'
 import { targetSources } from '../../config/servers/followed.ts'
 import type { ModelsSnapshot } from '../../config/sources.ts'
@@ -105,12 +105,15 @@ export default fp(
       },
     })
     const take = (loaded: Loaded, isReload: boolean): ModelsChange => {
-      const { models: next, change } = reuse(table.models, loaded.models)
+      const { models: next, change } = reuseUnchanged(table.models, loaded.models)
       table = tableOf(next, loaded.aliases)
       app.processors.use(loaded.compiled)
       app.retrieval.use(loaded.retrievals)
       app.answerCache.use(loaded.processors, next)
-      if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
+      if (isReload) {
+        loading.version = loaded.version
+        loading.at = new Date()
+      }
       loading.warnings = warningsOf(loaded, app.config.modelsConfigPath)
       // Learned state is kept where nothing has changed.
       if (!isDeepStrictEqual(loading.autoModel, loaded.autoModel)) loading.autoModel = loaded.autoModel

@@ -9,7 +9,7 @@ import { JudgedStream, type JudgedStreamOptions } from './judged-stream.ts'
 export interface GuardedOptions
   extends Pick<
     JudgedStreamOptions,
-    'replaced' | 'lostOffsets' | 'blocked' | 'failed' | 'isStructured' | 'judging'
+    'replaced' | 'removedOffsets' | 'blocked' | 'failed' | 'isStructured' | 'judging'
   > {
   readonly guard: Pick<AnswerGuard, 'judge'>
   readonly form: AnswerForm
@@ -35,11 +35,11 @@ export class GuardedClient implements ChatClient {
   }
 
   stream(): ClientStream {
-    const { guard, form, replaced, lostOffsets, blocked, failed, isStructured, judging } = this.#options
+    const { guard, form, replaced, removedOffsets, blocked, failed, isStructured, judging } = this.#options
     return new JudgedStream(this.#inner.stream(), {
       guard,
       replaced,
-      lostOffsets,
+      removedOffsets,
       blocked,
       failed,
       isStructured,

@@ -35,9 +35,9 @@ export function guardrail(entry: GuardrailEntry): (ask: AskRouterModel) => Conte
       return action === 'flag' && isUnsafe ? { type: 'flag' } : verdict
     }
     const request: ContentProcessor['request'] = (contents, { signal }) =>
-      judge({ contents, before: undefined, asked: '', signal })
+      judge({ contents, before: undefined, prompt: '', signal })
     const response: ContentProcessor['response'] = (contents, { before, asked, signal }) =>
-      judge({ contents, before, asked, signal })
+      judge({ contents, before, prompt: asked, signal })
     return { ...(on !== 'response' && { request }), ...(on !== 'request' && { response }) }
   }
 }

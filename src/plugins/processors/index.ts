@@ -7,7 +7,7 @@ import { maskingSecretMissing } from '../../config/settings/processors.ts'
 import { hasSeveralHosts } from '../../config/settings/settings.ts'
 import { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 import { isObject } from '../../lib/json/read.ts'
-import type { KeptText } from '../../processors/contents/kept-texts.ts'
+import type { UnchangedText } from '../../processors/contents/unchanged-texts.ts'
 import { type MaskingKey, maskingKey } from '../../processors/masking/key.ts'
 import { processorTypeErrors } from '../../sdk/checks/processor.ts'
 import { ConfigError } from '../../sdk/errors.ts'
@@ -119,7 +119,7 @@ function isExclusive(app: FastifyInstance, strategy: string | undefined): boolea
 }
 
 /** Headers of the client that an upstream may get. */
-function forwardedHeaders({ providers }: FastifyInstance, { headers }: FastifyRequest): KeptText[] {
+function forwardedHeaders({ providers }: FastifyInstance, { headers }: FastifyRequest): UnchangedText[] {
   const names = [
     'tracestate',
     ...providers.names().flatMap((name) => providers.get(name).forwardedHeaders ?? []),

@@ -6,7 +6,7 @@ import type { AnswerGuard } from './answer-guard.ts'
 import type { JudgedStreamOptions } from './judged-stream.ts'
 
 export interface JudgedAnswerOptions
-  extends Pick<JudgedStreamOptions, 'replaced' | 'blocked' | 'lostOffsets'> {
+  extends Pick<JudgedStreamOptions, 'replaced' | 'blocked' | 'removedOffsets'> {
   readonly guard: Pick<AnswerGuard, 'judge'>
 }
 
@@ -14,7 +14,7 @@ export interface JudgedAnswerOptions
 export async function judgedAnswer(
   body: Buffer,
   { shape, filtered, citations }: AnswerContents,
-  { guard, replaced, blocked, lostOffsets }: JudgedAnswerOptions,
+  { guard, replaced, blocked, removedOffsets }: JudgedAnswerOptions,
 ): Promise<Buffer> {
   const contents = contentsOf(body, shape)
   const nonEmpty = contents.texts.filter((text) => text.trim() !== '')
@@ -33,8 +33,8 @@ export async function judgedAnswer(
     if (shown !== raw) replaced(raw, shown)
   }
   const changed = Buffer.from(contents.with(texts))
-  const { edits, leftOut } = movedBetween(body, changed, citations)
-  if (leftOut > 0) lostOffsets(leftOut)
+  const { edits, removed } = movedBetween(body, changed, citations)
+  if (removed > 0) removedOffsets(removed)
   return applyEdits(changed, edits)
 }
 

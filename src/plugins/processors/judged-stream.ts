@@ -16,7 +16,7 @@ export interface JudgedStreamOptions {
   /** A text is replaced. */
   replaced(raw: string, shown: string): void
   /** Offsets of so many citations were removed. */
-  lostOffsets(citations: number): void
+  removedOffsets(citations: number): void
   /** The in-band error of the client's dialect. */
   writeError(error: RouterError): string
   /** `finished` is fulfilled when nothing more will be sent, and rejects with the client's error if nothing has been sent. */
@@ -58,7 +58,7 @@ export class JudgedStream implements ClientStream {
       framing: framingOf(options.mediaType),
       isStructured: options.isStructured,
       replaced: options.replaced,
-      lostOffsets: options.lostOffsets,
+      removedOffsets: options.removedOffsets,
       now: () => performance.now(),
     })
     this.#finished.promise.catch(() => undefined) // whoever waits for it gets the error
@@ -193,7 +193,7 @@ export class JudgedStream implements ClientStream {
 
   #block(by: string): void {
     const { reasonOf, blocked } = this.#options
-    const { text, last } = this.#stream.filtered(reasonOf(by))
+    const { text, last } = this.#stream.endFiltered(reasonOf(by))
     this.#close()
     // The record must be complete before the response closes.
     const isCut = this.#stop?.() === true

@@ -8,7 +8,7 @@ import { chatShape } from '../../processors/contents/chat-shape.ts'
 import type { ContentText } from '../../processors/contents/content-text.ts'
 import { masked } from '../../processors/masking/masking.ts'
 import { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
-import { askedFormats } from '../../processors/structured.ts'
+import { requestedFormats } from '../../processors/structured.ts'
 import type { Processed } from '../../relay/processed.ts'
 import { type ClientRequest, exactBody } from '../../relay/request/client-request.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
@@ -114,8 +114,8 @@ export class Processing extends ResponseProcessing {
     const contents = new BodyContents(bytes, shape, { openProof: this.#context.key.openProof })
     this.applyOptions(requestOptionsOf(bytes))
     let texts = contents.texts.map(({ text }) => text)
-    const asked = contents.texts.findLastIndex(isOfTurn)
-    const sent = texts[asked] ?? ''
+    const lastIndex = contents.texts.findLastIndex(isOfTurn)
+    const sent = texts[lastIndex] ?? ''
     const processors = this.#context.processors.filter(readsRequests)
     try {
       for (const group of inGroups(processors)) {
@@ -127,7 +127,7 @@ export class Processing extends ResponseProcessing {
     } catch (error) {
       throw error instanceof BlockedError ? blocked('request', error.processor) : error
     }
-    this.setLastContent({ sent, upstream: texts[asked] ?? '' })
+    this.setLastContent({ sent, upstream: texts[lastIndex] ?? '' })
     const cited = this.#adjustCitations(bytes, contents, texts, documents)
     return contents.with(texts, cited)
   }
@@ -212,9 +212,9 @@ export class Processing extends ResponseProcessing {
     signal: AbortSignal,
   ): Promise<{ texts: string[]; values: number; isFlagged?: boolean }> {
     if (processor.type === 'masking') {
-      const asked = askedFormats(bytes.toString())
+      const formats = requestedFormats(bytes.toString())
       this.pseudonyms ??= new Pseudonyms(this.#context.key.bytes, (kind) =>
-        asked.has(kind) ? 'shaped' : processor.styleOf(kind),
+        formats.has(kind) ? 'shaped' : processor.styleOf(kind),
       )
       return masked(current, processor.plan, this.pseudonyms, signal)
     }

@@ -1,5 +1,5 @@
 import type { BodyContents } from '../../processors/contents/body-contents.ts'
-import type { KeptText } from '../../processors/contents/kept-texts.ts'
+import type { UnchangedText } from '../../processors/contents/unchanged-texts.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { CompiledProcessor } from './compiled.ts'
 
@@ -7,7 +7,7 @@ import type { CompiledProcessor } from './compiled.ts'
 export function checkProtection(
   processor: CompiledProcessor,
   contents: BodyContents,
-  headers: readonly KeptText[],
+  headers: readonly UnchangedText[],
 ): void {
   const [unprotected] = contents.unprotected
   if (unprotected !== undefined)
@@ -19,8 +19,8 @@ export function checkProtection(
       `'${media}' is an image, audio or a file, which '${processor.name}' cannot read`,
       media,
     )
-  const kept = [...contents.kept, ...contents.opaqueTexts(), ...headers]
-  const held = kept.find(({ text }) => processor.plan.rules.holdsCertain(text))
+  const unchangedTexts = [...contents.unchanged, ...contents.opaqueTexts(), ...headers]
+  const held = unchangedTexts.find(({ text }) => processor.plan.rules.holdsCertain(text))
   if (held)
     throw notProtected(
       `'${held.path}' contains a value that '${processor.name}' would mask, but this field cannot be changed`,

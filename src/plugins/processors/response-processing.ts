@@ -5,7 +5,7 @@ import { movedBetween } from '../../processors/answers/citations.ts'
 import type { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { type Restored, type RestoringOptions, restoredBody } from '../../processors/answers/restoring.ts'
 import { chatChoices } from '../../processors/contents/chat-shape.ts'
-import type { KeptText } from '../../processors/contents/kept-texts.ts'
+import type { UnchangedText } from '../../processors/contents/unchanged-texts.ts'
 import type { MaskingKey } from '../../processors/masking/key.ts'
 import type { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
 import { Dictionary } from '../../processors/masking/restorer.ts'
@@ -25,7 +25,7 @@ export interface ProcessingContext extends RunContext {
   readonly model: string
   readonly client: string | undefined
   /** Headers of the client that its upstream gets. */
-  readonly headers: readonly KeptText[]
+  readonly headers: readonly UnchangedText[]
 }
 
 /** Before or after values are restored in a response. */
@@ -84,7 +84,7 @@ export class ResponseProcessing {
         else this.#judging.delete(stage)
       },
       replaced: (raw, shown) => this.#replaced[stage].set(raw, shown),
-      lostOffsets: (citations) => this.countRestored({ values: 0, unknown: 0, lostOffsets: citations }),
+      removedOffsets: (citations) => this.countRestored({ values: 0, unknown: 0, removedOffsets: citations }),
       blocked: ({ last = {}, cutBytes }) => {
         this.#blocked = { stage, answer: isObject(last.response) ? last.response : last }
         if (cutBytes !== undefined && exchange.processed) exchange.processed.cutBytes = cutBytes
@@ -100,7 +100,7 @@ export class ResponseProcessing {
     if (!this.masks) return body
     const { body: restored, done } = restoredBody(body, this.restoringOptions(), citations)
     this.countRestored(done)
-    if (done.leftOutLogprobs) this.#dropLogprobs()
+    if (done.removedLogprobs) this.#dropLogprobs()
     return restored
   }
 
@@ -148,19 +148,20 @@ export class ResponseProcessing {
     return {
       dictionary: new Dictionary(entries),
       isStructured: this.#isStructured,
-      leavesOutLogprobs: this.restores,
+      removesLogprobs: this.restores,
       sealProof: this.#context.key.sealProof,
       documentOf: (index) => this.#documents?.textOf(index, this.pseudonyms),
     }
   }
 
-  countRestored({ values, unknown, lostOffsets }: Omit<Restored, 'leftOutLogprobs'>): void {
-    if (values === 0 && unknown === 0 && lostOffsets === 0) return
+  countRestored({ values, unknown, removedOffsets }: Omit<Restored, 'removedLogprobs'>): void {
+    if (values === 0 && unknown === 0 && removedOffsets === 0) return
     const { exchange } = this.#context
     exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
     exchange.processed.restored += values
     exchange.processed.unknown += unknown
-    if (lostOffsets > 0) exchange.processed.lostOffsets = (exchange.processed.lostOffsets ?? 0) + lostOffsets
+    if (removedOffsets > 0)
+      exchange.processed.removedOffsets = (exchange.processed.removedOffsets ?? 0) + removedOffsets
   }
 
   /** Call before the headers of a response are sent. */
@@ -176,8 +177,8 @@ export class ResponseProcessing {
   }
 
   /** The last content of the request, as sent by the client and as sent upstream. */
-  protected setLastContent(asked: { sent: string; upstream: string }): void {
-    this.#lastContent = asked
+  protected setLastContent(content: { sent: string; upstream: string }): void {
+    this.#lastContent = content
   }
 
   /** The documents of the request, to which citations refer. */

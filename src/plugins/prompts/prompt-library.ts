@@ -1,4 +1,4 @@
-import { placeholdersIn, renderPrompt } from '../../config/prompt-tree.ts'
+import { placeholdersIn, renderPrompt } from './render-prompt.ts'
 
 export interface PromptEntry {
   /** File path relative to its directory, with `/` and without `.prompt`. */

@@ -122,8 +122,8 @@ interface Permitted {
 /** Without clients and groups, no client may use it. */
 function permits({ models, groups = [], clients = [] }: Permitted): Retrieval['appliesTo'] {
   return (used, client) => {
-    const [asked] = used
-    if (models && (asked === undefined || !models.includes(asked))) return false
+    const [model] = used
+    if (models && (model === undefined || !models.includes(model))) return false
     if (clients.includes('*')) return true
     if (!client) return false
     return clients.includes(client.id) || (client.group !== undefined && groups.includes(client.group))

@@ -8,19 +8,19 @@ export interface Change {
 /** What an offset counts. */
 export type OffsetUnit = 'utf8' | 'utf16' | 'code_points'
 
-/** Where the offsets of a text are after it has changed. */
+/** Maps offsets of a text to those after it has changed. */
 export interface MovedOffsets {
   readonly isChanged: boolean
-  /** Where an offset of the original text is in the changed one; undefined within a change, and where it is not known yet. */
+  /** Maps an offset of the original text to the changed one; undefined within a change, and beyond what is known. */
   moved(offset: number, unit: OffsetUnit): number | undefined
-  /** The original text from one offset to another; undefined where it has no such offsets. */
+  /** The original text between two offsets; undefined if one of them is invalid. */
   slice(start: number, end: number, unit: OffsetUnit): string | undefined
-  /** From the changed text back to the original one. */
+  /** Maps offsets of the changed text to the original one. */
   readonly inverse: MovedOffsets
 }
 
-/** One change after the other. */
-export function inTurn(first: MovedOffsets, second: MovedOffsets): MovedOffsets {
+/** Applies one mapping after the other. */
+export function chained(first: MovedOffsets, second: MovedOffsets): MovedOffsets {
   return {
     isChanged: first.isChanged || second.isChanged,
     moved(offset, unit) {
@@ -29,7 +29,7 @@ export function inTurn(first: MovedOffsets, second: MovedOffsets): MovedOffsets 
     },
     slice: (start, end, unit) => first.slice(start, end, unit),
     get inverse() {
-      return inTurn(second.inverse, first.inverse)
+      return chained(second.inverse, first.inverse)
     },
   }
 }
@@ -38,40 +38,40 @@ export function inTurn(first: MovedOffsets, second: MovedOffsets): MovedOffsets 
 export class ChangedText implements MovedOffsets {
   readonly original: string
   readonly changes: readonly Change[]
-  /** Behind this offset more changes may follow. */
+  /** Further changes may follow after this offset. */
   readonly #known: number
   #bytes: Buffer | undefined
 
-  /** `changes`: in their order, without overlaps. */
+  /** `changes`: in order, without overlaps. */
   constructor(original: string, changes: readonly Change[], known = original.length) {
     this.original = original
     this.changes = changes
     this.#known = known
   }
 
-  /** The difference between two texts: one change that covers all that differs. */
+  /** The difference between two texts: one change that covers all differences. */
   static between(original: string, text: string): ChangedText {
     if (original === text) return new ChangedText(original, [])
-    const most = Math.min(original.length, text.length)
+    const maxLength = Math.min(original.length, text.length)
     let start = 0
-    while (start < most && original[start] === text[start]) start++
-    if (isHalf(original, start)) start--
+    while (start < maxLength && original[start] === text[start]) start++
+    if (splitsPair(original, start)) start--
     let rest = 0
-    while (rest < most - start && original.at(-1 - rest) === text.at(-1 - rest)) rest++
-    if (isHalf(original, original.length - rest)) rest--
+    while (rest < maxLength - start && original.at(-1 - rest) === text.at(-1 - rest)) rest++
+    if (splitsPair(original, original.length - rest)) rest--
     const end = original.length - rest
     return new ChangedText(original, [{ start, end, text: text.slice(start, text.length - rest) }])
   }
 
   get inverse(): ChangedText {
-    let by = 0
+    let shift = 0
     const changes = this.changes.map(({ start, end, text }) => {
       const change = {
-        start: start + by,
-        end: start + by + text.length,
+        start: start + shift,
+        end: start + shift + text.length,
         text: this.original.slice(start, end),
       }
-      by += text.length - (end - start)
+      shift += text.length - (end - start)
       return change
     })
     return new ChangedText(this.text, changes)
@@ -98,7 +98,7 @@ export class ChangedText implements MovedOffsets {
     return from === undefined || to === undefined ? undefined : this.original.slice(from, to)
   }
 
-  /** The changed text up to an offset of the original one that is within no change. */
+  /** The changed text up to an offset of the original one that is not within a change. */
   #changed(until: number): string {
     let text = ''
     let from = 0
@@ -115,7 +115,7 @@ export class ChangedText implements MovedOffsets {
     if (!Number.isSafeInteger(offset) || offset < 0) return undefined
     switch (unit) {
       case 'utf16':
-        return offset > original.length || isHalf(original, offset) ? undefined : offset
+        return offset > original.length || splitsPair(original, offset) ? undefined : offset
       case 'utf8': {
         this.#bytes ??= Buffer.from(original)
         const isWithin = ((this.#bytes[offset] ?? 0) & 0xc0) === 0x80
@@ -134,7 +134,7 @@ function indexOfCodePoint(text: string, offset: number): number | undefined {
   let at = 0
   for (let left = offset; left > 0; left--) {
     if (at >= text.length) return undefined
-    at += isHalf(text, at + 1) ? 2 : 1
+    at += splitsPair(text, at + 1) ? 2 : 1
   }
   return at
 }
@@ -152,6 +152,6 @@ function hasPairs(text: string): boolean {
 }
 
 /** Whether an offset is between the halves of a surrogate pair. */
-function isHalf(text: string, at: number): boolean {
+function splitsPair(text: string, at: number): boolean {
   return at > 0 && (text.codePointAt(at - 1) ?? 0) > 0xffff
 }

@@ -16,10 +16,10 @@ const allUnits: readonly OffsetUnit[] = ['utf8', 'code_points', 'utf16']
 export interface MovedCitations {
   readonly edits: Edit[]
   /** Citations whose offsets were removed. */
-  readonly leftOut: number
+  readonly removed: number
 }
 
-/** The same for a request. Offsets that cannot be computed stay: servers reject a citation without them. */
+/** Adjusts the offsets of citations in a request. Those that cannot be computed stay: servers reject a citation without them. */
 export function movedInRequest(
   bytes: Buffer,
   ranges: readonly CitedRange[],
@@ -28,14 +28,14 @@ export function movedInRequest(
   const root = ranges.length > 0 ? readTree(bytes) : undefined
   if (!root) return []
   return ranges.flatMap((range) => {
-    const { edits, leftOut } = movedCitations(bytes, root, [range], textOf)
-    return leftOut > 0 ? [] : edits
+    const { edits, removed } = movedCitations(bytes, root, [range], textOf)
+    return removed > 0 ? [] : edits
   })
 }
 
 /**
- * Adjusts the offsets of citations to texts that have changed. Offsets that cannot be computed are removed. `root`: of the JSON text with
- * the offsets.
+ * Adjusts the offsets of citations to texts that have changed. Offsets that cannot be computed are removed. `root`: that of the
+ * JSON text with the offsets.
  */
 export function movedCitations(
   bytes: Buffer,
@@ -44,7 +44,7 @@ export function movedCitations(
   textOf: (range: CitedRange) => CitedText,
 ): MovedCitations {
   const edits: Edit[] = []
-  let leftOut = 0
+  let removed = 0
   for (const range of ranges) {
     const node = nodeAt(root, range.path)
     if (node?.type !== 'object') continue
@@ -59,13 +59,13 @@ export function movedCitations(
       edits.push(...moved.map(({ node: { start, end }, offset }) => ({ start, end, text: String(offset) })))
     else {
       edits.push(...withoutMembers(node, new Set(range.members)))
-      leftOut++
+      removed++
     }
   }
-  return { edits, leftOut }
+  return { edits, removed }
 }
 
-/** The same for an answer of which strings were replaced in another way. */
+/** Adjusts the offsets of citations in a response of which strings were replaced by other means. */
 export function movedBetween(
   before: Buffer,
   after: Buffer,
@@ -74,7 +74,7 @@ export function movedBetween(
   const root = citations && readTree(before)
   const rootAfter = root && readTree(after)
   const answer = rootAfter && parsedEvent(before.toString())
-  if (!answer) return { edits: [], leftOut: 0 }
+  if (!answer) return { edits: [], removed: 0 }
   return movedCitations(after, rootAfter, citations(answer), ({ text }) => {
     if (!text) return before.equals(after) ? undefined : 'unknown'
     return 'path' in text
@@ -114,7 +114,7 @@ function offsetsIn(bytes: Buffer, node: JsonNode, { members }: CitedRange): Offs
   })
 }
 
-/** All units that the offsets may count must give the same result. Where the range is quoted, the quote says which ones may. */
+/** Returns adjusted offsets if all possible units give the same result. A quote of the range rules out units. */
 function movedOffsets(
   offsets: readonly Offset[],
   text: MovedOffsets,

@@ -1,5 +1,5 @@
 import { Dictionary, TextRestorer } from '../masking/restorer.ts'
-import { ChangedText, inTurn } from './changed-text.ts'
+import { ChangedText, chained } from './changed-text.ts'
 import type { CitedText } from './citations.ts'
 
 /** A document of a request: as its client sent it, and as the upstream got it. */
@@ -40,7 +40,7 @@ export class CitedDocuments {
     const restorer = new TextRestorer(new Dictionary(pseudonyms))
     const restored = restorer.push(upstream) + restorer.flush()
     const unmasked = new ChangedText(upstream, restorer.restorations)
-    // Where a guardrail has changed the request too, one change covers all that differs.
-    return restored === sent ? unmasked : inTurn(unmasked, ChangedText.between(restored, sent))
+    // If a guardrail has changed the request too, one change covers all differences.
+    return restored === sent ? unmasked : chained(unmasked, ChangedText.between(restored, sent))
   }
 }

@@ -11,19 +11,19 @@ export interface Frame {
 /** Cuts a stream into its events. */
 export interface Framing {
   push(text: string): Frame[]
-  /** What is left at the end. */
+  /** The text after the last complete event. */
   unfinishedText(): string
-  /** The same as events; what is none is left out. */
+  /** Ends the stream and returns that text as events; anything else in it is dropped. */
   finish(): Frame[]
-  /** An event that the router adds. `isFirst`: no event has gone out. */
+  /** Formats an event that the router adds. `isFirst`: no event has been sent. */
   formatEvent(json: string, options: { isFirst: boolean; name: string | undefined }): string
-  /** What ends a stream that the router ends; absent: nothing that belongs to all streams of this form. */
+  /** Formats the end of a stream that the router ends; absent: this form has none. */
   close?(): string
-  /** An event like `like`, which has gone out, with another JSON text. */
-  formatLike(like: Frame, json: string): string
+  /** Formats another JSON text like an event that was sent. */
+  formatLike(sent: Frame, json: string): string
 }
 
-/** More than this of one event is not held, in characters. */
+/** Maximum length of one event, in characters. */
 const maxEventLength = 32 * 1024 * 1024
 
 function withinLimit(pending: string): string {
@@ -31,7 +31,7 @@ function withinLimit(pending: string): string {
   return pending
 }
 
-/** Server-sent events; of each the data are the JSON text. */
+/** Server-sent events whose data is a JSON text. */
 export class EventFraming implements Framing {
   #pending = ''
 
@@ -67,7 +67,7 @@ export class EventFraming implements Framing {
   }
 }
 
-/** `^`, `$` and `.` do not serve: to them, U+2028 and U+2029 end a line too, and JSON text may contain both. */
+/** Without `^`, `$` and `.`: for them, U+2028 and U+2029 end a line too, and JSON text may contain both. */
 const dataLine = /(?<![^\r\n])data(?:: ?|(?=[\r\n]))([^\r\n]*)/g
 
 function eventFrame(event: string): Frame {
@@ -85,7 +85,7 @@ function eventFrame(event: string): Frame {
   }
 }
 
-/** One JSON text on each line. */
+/** One JSON text per line. */
 export class LineFraming implements Framing {
   #pending = ''
 
@@ -103,7 +103,7 @@ export class LineFraming implements Framing {
     return this.#pending
   }
 
-  formatLike(_like: Frame, json: string): string {
+  formatLike(_sent: Frame, json: string): string {
     return `${json}\n`
   }
 
@@ -142,7 +142,7 @@ export class ArrayFraming implements Framing {
     return this.#pending
   }
 
-  formatLike(_like: Frame, json: string): string {
+  formatLike(_sent: Frame, json: string): string {
     return `,\r\n${json}`
   }
 
@@ -159,7 +159,7 @@ export class ArrayFraming implements Framing {
   }
 }
 
-/** Behind the object that opens at `from`; -1 where it is not complete. */
+/** Offset after the object that begins at `from`; -1 if it is incomplete. */
 function objectEnd(text: string, from: number): number {
   let depth = 0
   let inString = false

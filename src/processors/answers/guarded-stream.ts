@@ -11,7 +11,7 @@ import { GuardedTexts } from './guarded-texts.ts'
 import { type HeldEvent, hasPassed, type Piece } from './held-event.ts'
 import { nodeAt, parsedEvent, withoutProbabilities } from './nodes.ts'
 
-/** More than this is not held, in characters. */
+/** Maximum length of all held events, in characters. */
 const maxHeldLength = 32 * 1024 * 1024
 
 interface GuardedStreamOptions {
@@ -21,13 +21,13 @@ interface GuardedStreamOptions {
   /** Called when a text that has ended was sent in a replaced form. */
   replaced(raw: string, shown: string): void
   /** Number of citations whose offsets were removed because the adjusted ones cannot be computed. */
-  lostOffsets(citations: number): void
+  removedOffsets(citations: number): void
   now(): number
 }
 
 /**
- * Holds the events of a streamed answer until the texts in them were judged. Events keep their order; those of an answer of which
- * nothing was judged wait for its first verdict.
+ * Holds the events of a streamed response until the texts in them have been judged. Events keep their order, and none is sent before
+ * the first verdict on the response.
  */
 export class GuardedStream {
   readonly #options: GuardedStreamOptions
@@ -41,7 +41,7 @@ export class GuardedStream {
   #isOpen = false
   #isOver = false
   #hasSent = false
-  #last: JsonObject = {}
+  #lastSent: JsonObject = {}
 
   constructor(options: GuardedStreamOptions) {
     this.#options = options
@@ -50,12 +50,12 @@ export class GuardedStream {
 
   /** Accepts events in chunks of any size. Throws a RangeError for an event that is too long to be held. */
   push(text: string): void {
-    for (const frame of this.#options.framing.push(text)) this.#hold(frame)
+    for (const frame of this.#options.framing.push(text)) this.#holdBack(frame)
   }
 
-  /** Nothing follows. */
+  /** Ends the input. */
   end(): void {
-    for (const frame of this.#options.framing.finish()) this.#hold(frame)
+    for (const frame of this.#options.framing.finish()) this.#holdBack(frame)
     this.#texts.end([''])
     this.#isOver = true
   }
@@ -72,7 +72,7 @@ export class GuardedStream {
     for (const held of this.#held) {
       const found = held.wholes ? [] : this.#wholesOf(held)
       append(jobs, found)
-      if (found.length > 0 || !this.#mayGo(held)) break
+      if (found.length > 0 || !this.#maySend(held)) break
     }
     this.#jobs = jobs
     return jobs
@@ -88,9 +88,9 @@ export class GuardedStream {
   take(): string {
     let out = ''
     if (!this.#isOpen && !this.#isOver) return out
-    for (let head = this.#held.first; head && this.#mayGo(head); head = this.#held.first) {
+    for (let head = this.#held.first; head && this.#maySend(head); head = this.#held.first) {
       this.#held.shift()
-      out += this.#written(head)
+      out += this.#formatSent(head)
     }
     return out
   }
@@ -101,15 +101,15 @@ export class GuardedStream {
   }
 
   /** Ends the response in place of the held events; those without content are still sent. `last`: the final event. */
-  filtered(why: string): { text: string; last: JsonObject | undefined } {
+  endFiltered(why: string): { text: string; last: JsonObject | undefined } {
     const { framing, contents } = this.#options
     let text = ''
-    for (let head = this.#held.first; head && this.#isBare(head); head = this.#held.first) {
+    for (let head = this.#held.first; head && this.#isWithoutContent(head); head = this.#held.first) {
       this.#held.shift()
-      text += this.#written(head)
+      text += this.#formatSent(head)
     }
-    const like = [...this.#held].find(({ event }) => event)?.event ?? this.#last
-    const events = this.#ending.endFiltered(why, like)
+    const template = [...this.#held].find(({ event }) => event)?.event ?? this.#lastSent
+    const events = this.#ending.endFiltered(why, template)
     for (const event of events) {
       const name = contents.hasEventNames && typeof event.type === 'string' ? event.type : undefined
       text += framing.formatEvent(JSON.stringify(event), { isFirst: !this.#hasSent, name })
@@ -118,7 +118,7 @@ export class GuardedStream {
     return { text: text + (framing.close?.() ?? contents.endMark ?? ''), last: events.at(-1) }
   }
 
-  #hold(frame: Frame): void {
+  #holdBack(frame: Frame): void {
     const { contents, now } = this.#options
     this.#heldLength += frame.before.length + (frame.json ?? '').length
     if (this.#heldLength > maxHeldLength) throw new RangeError('too much is held')
@@ -127,27 +127,27 @@ export class GuardedStream {
     const root = event && readTree(bytes)
     if (!event || !root) {
       if (frame.isEnd) this.#texts.end([''])
-      const plain = { event: undefined, root: undefined, pieces: [], begun: [], contents: undefined }
+      const plain = { event: undefined, root: undefined, pieces: [], startedTexts: [], contents: undefined }
       this.#held.push({ frame, bytes, ...plain, wholes: [] })
       return
     }
     const read = contents.read(event)
     const groups = new Set(read.texts.flatMap(({ group }) => (group === undefined ? [] : [group])))
-    const own = new Set(read.texts.map(({ channel }) => channel))
-    this.#texts.endGroups(groups, own)
-    const begun = (read.begins ?? []).map((name) => this.#texts.begin(name, true))
+    const channels = new Set(read.texts.map(({ channel }) => channel))
+    this.#texts.endGroups(groups, channels)
+    const startedTexts = (read.begins ?? []).map((name) => this.#texts.begin(name, true))
     const pieces = read.texts.flatMap((at): Piece[] => {
       const node = nodeAt(root, at.path)
       if (node?.type !== 'string') return []
       const isWhole = at.isJson === true || at.isCall === true || this.#options.isStructured
-      const of = this.#texts.begin(at.channel, isWhole, at.group)
-      const start = of.raw.length
-      of.add(stringAt(bytes, node), now())
-      return [{ of, start, end: of.raw.length, node }]
+      const text = this.#texts.begin(at.channel, isWhole, at.group)
+      const start = text.raw.length
+      text.add(stringAt(bytes, node), now())
+      return [{ text, start, end: text.raw.length, node }]
     })
     this.#texts.end(read.ends ?? [])
     const wholes = read.whole?.length ? undefined : []
-    this.#held.push({ frame, event, bytes, root, pieces, begun, contents: read, wholes })
+    this.#held.push({ frame, event, bytes, root, pieces, startedTexts, contents: read, wholes })
   }
 
   /** Values that an event carries complete. All earlier texts have passed, so repetitions are known. */
@@ -163,17 +163,17 @@ export class GuardedStream {
       const known = found.texts.map(
         (text) => this.#passed.get(text) ?? (text.trim() === '' ? text : undefined),
       )
-      const asked = found.texts.filter((_text, index) => known[index] === undefined)
+      const unjudged = found.texts.filter((_text, index) => known[index] === undefined)
       const whole = {
-        texts: asked,
+        texts: unjudged,
         with: (texts: readonly string[]) => {
-          for (const [index, text] of asked.entries()) this.#passed.set(text, texts[index] ?? text)
-          return found.with(merged(known, texts))
+          for (const [index, text] of unjudged.entries()) this.#passed.set(text, texts[index] ?? text)
+          return found.with(mergeVerdicts(known, texts))
         },
       }
       const isChanged = found.texts.some((text, index) => known[index] !== undefined && known[index] !== text)
-      head.wholes.push({ node, judged: asked.length > 0 || isChanged ? judged : undefined })
-      if (asked.length === 0 && isChanged) judged.text = whole.with([])
+      head.wholes.push({ node, judged: unjudged.length > 0 || isChanged ? judged : undefined })
+      if (unjudged.length === 0 && isChanged) judged.text = whole.with([])
       jobs.push(
         ...judgedTogether(whole, (text) => {
           judged.text = text
@@ -184,28 +184,33 @@ export class GuardedStream {
   }
 
   /** Whether an event has no content. */
-  #isBare(held: HeldEvent): boolean {
-    const { pieces, begun, frame } = held
-    if (frame.isEnd || begun.length > 0 || pieces.some(({ start, end, of }) => start < end || of.isWhole))
+  #isWithoutContent(held: HeldEvent): boolean {
+    const { pieces, startedTexts, frame } = held
+    if (
+      frame.isEnd ||
+      startedTexts.length > 0 ||
+      pieces.some(({ start, end, text }) => start < end || text.isWhole)
+    )
       return false
     return held.wholes ? held.wholes.every(({ judged }) => !judged) : this.#wholesOf(held).length === 0
   }
 
-  #mayGo({ pieces, begun, wholes }: HeldEvent): boolean {
+  #maySend({ pieces, startedTexts, wholes }: HeldEvent): boolean {
     if (wholes === undefined || wholes.some(({ judged }) => judged?.text === '')) return false
     return (
-      pieces.every(({ of, end }) => (of.isWhole ? hasPassed(of) : of.passed >= end)) && begun.every(hasPassed)
+      pieces.every(({ text, end }) => (text.isWhole ? hasPassed(text) : text.passed >= end)) &&
+      startedTexts.every(hasPassed)
     )
   }
 
-  #written(held: HeldEvent): string {
+  #formatSent(held: HeldEvent): string {
     const { frame, event, bytes, root, pieces, wholes = [] } = held
     this.#heldLength -= frame.before.length + (frame.json ?? '').length
     if (!event || !root) return frame.before + (frame.json ?? '') + frame.after
     this.#hasSent = true
-    const edits = pieces.flatMap(({ of, start, end, node }): Edit[] => {
-      const shown = of.shown(start, end)
-      return shown === of.raw.slice(start, end)
+    const edits = pieces.flatMap(({ text, start, end, node }): Edit[] => {
+      const shown = text.shown(start, end)
+      return shown === text.raw.slice(start, end)
         ? []
         : [{ start: node.start, end: node.end, text: JSON.stringify(shown) }]
     })
@@ -220,7 +225,7 @@ export class GuardedStream {
     const isSame = moved === bytes
     const json = isSame ? (frame.json ?? '') : moved.toString()
     const sent = isSame ? event : (parsedEvent(json) ?? event)
-    this.#last = sent
+    this.#lastSent = sent
     this.#ending.observe(sent)
     return frame.before + json + frame.after
   }
@@ -230,14 +235,14 @@ export class GuardedStream {
     const { citations = [] } = contents ?? {}
     const rootAfter = root && citations.length > 0 ? readTree(replaced) : undefined
     if (!root || !rootAfter) return []
-    const { edits, leftOut } = movedCitations(replaced, rootAfter, citations, ({ text }) => {
+    const { edits, removed } = movedCitations(replaced, rootAfter, citations, ({ text }) => {
       if (!text) return this.#texts.areChanged ? 'unknown' : undefined
       if ('document' in text) return undefined
       if ('path' in text) return textBetween(text.path, { bytes, root }, { bytes: replaced, root: rootAfter })
       const found = this.#texts.get(text.channel)
       return found?.isChanged ? found.changed : undefined
     })
-    if (leftOut > 0) this.#options.lostOffsets(leftOut)
+    if (removed > 0) this.#options.removedOffsets(removed)
     return edits
   }
 
@@ -248,12 +253,12 @@ export class GuardedStream {
       const shown = text.shown(0, text.raw.length)
       this.#passed.set(text.raw, shown)
       if (shown !== text.raw) this.#options.replaced(text.raw, shown)
-      if (text.isWhole) for (const [raw, went] of stringPairs(text.raw, shown)) this.#passed.set(raw, went)
+      if (text.isWhole) for (const [raw, sent] of stringPairs(text.raw, shown)) this.#passed.set(raw, sent)
     }
   }
 }
 
-function merged(known: readonly (string | undefined)[], asked: readonly string[]): string[] {
-  const rest = asked[Symbol.iterator]()
+function mergeVerdicts(known: readonly (string | undefined)[], verdicts: readonly string[]): string[] {
+  const rest = verdicts[Symbol.iterator]()
   return known.map((text) => text ?? rest.next().value ?? '')
 }

@@ -43,12 +43,12 @@ export class GuardedTexts {
       if (beginnings.some((beginning) => channel.startsWith(beginning))) this.#end(channel, text)
   }
 
-  /** Ends the texts of these groups, except those of `own`. */
-  endGroups(groups: Iterable<string>, own: ReadonlySet<string>): void {
+  /** Ends the texts of these groups, except those of the channels in `except`. */
+  endGroups(groups: Iterable<string>, except: ReadonlySet<string>): void {
     for (const group of groups) {
       const members = this.#groups.get(group)
       for (const [channel, text] of members ?? []) {
-        if (own.has(channel)) continue
+        if (except.has(channel)) continue
         members?.delete(channel)
         this.#end(channel, text)
       }

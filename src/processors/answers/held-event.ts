@@ -6,7 +6,7 @@ import type { GuardedText } from './guarded-text.ts'
 
 /** A part of a streamed text, in the event that carries it. */
 export interface Piece {
-  readonly of: GuardedText
+  readonly text: GuardedText
   /** Range in the text, in UTF-16 units. */
   readonly start: number
   readonly end: number
@@ -28,7 +28,7 @@ export interface HeldEvent {
   readonly root: JsonNode | undefined
   readonly pieces: readonly Piece[]
   /** Texts that begin with this event. */
-  readonly begun: readonly GuardedText[]
+  readonly startedTexts: readonly GuardedText[]
   readonly contents: ReturnType<StreamContents['read']> | undefined
   /** Undefined until the events before it have passed. */
   wholes: WholeValue[] | undefined

@@ -14,8 +14,8 @@ export interface RestoringOptions {
   /** Whether the request asked for structured output. */
   readonly isStructured: boolean
   /** Whether token probabilities are removed: they spell out pseudonyms. */
-  readonly leavesOutLogprobs: boolean
-  /** Creates the proof that replaces the upstream's proof of its thoughts. `json`: the thoughts as generated. */
+  readonly removesLogprobs: boolean
+  /** Creates the proof that replaces the upstream's proof of its reasoning. `json`: the reasoning as generated. */
   sealProof(opened: { json: string; proof: string }): string
   /** Changes from a document as sent upstream to the client's own, by its index in the request. */
   documentOf(index: number): CitedText
@@ -25,18 +25,18 @@ export interface RestoringOptions {
 export interface Restored {
   /** Number of restored values. */
   values: number
-  leftOutLogprobs: boolean
+  removedLogprobs: boolean
   /** Words that look like pseudonyms but match no value. */
   unknown: number
   /** Citations whose offsets were removed because the adjusted ones cannot be computed. */
-  lostOffsets: number
+  removedOffsets: number
 }
 
 export const nothingRestored: Readonly<Restored> = {
   values: 0,
-  leftOutLogprobs: false,
+  removedLogprobs: false,
   unknown: 0,
-  lostOffsets: 0,
+  removedOffsets: 0,
 }
 
 /** Members whose strings are the text of a JSON value. */
@@ -80,15 +80,15 @@ export class ValueRestoring {
   }
 
   #object(node: Extract<JsonNode, { type: 'object' }>, isArgument: boolean): void {
-    this.#prove(node)
+    this.#sealProofs(node)
     for (const { key, keyStart, keyEnd, value } of node.members) {
-      if (this.#options.leavesOutLogprobs && probabilityMembers.has(key) && !isEmpty(value)) {
-        this.done.leftOutLogprobs = true
+      if (this.#options.removesLogprobs && probabilityMembers.has(key) && !isEmpty(value)) {
+        this.done.removedLogprobs = true
         this.edits.push({ start: value.start, end: value.end, text: value.type === 'array' ? '[]' : 'null' })
       } else if (!opaqueMembers.has(key) || value.type !== 'string') {
         this.restore(value, key, isArgument)
       }
-      const changed = this.#changed(key, false)
+      const changed = this.#restored(key, false)
       if (changed !== key) this.edits.push({ start: keyStart, end: keyEnd, text: JSON.stringify(changed) })
     }
   }
@@ -102,13 +102,13 @@ export class ValueRestoring {
     ranges: readonly CitedRange[],
     channelOf: (name: string | undefined) => CitedText,
   ): void {
-    const { edits, leftOut } = movedCitations(this.#bytes, root, ranges, ({ text }) => {
+    const { edits, removed } = movedCitations(this.#bytes, root, ranges, ({ text }) => {
       if (!text) return this.done.values > 0 ? 'unknown' : channelOf(undefined)
       if ('channel' in text) return channelOf(text.channel)
       return 'document' in text ? this.#options.documentOf(text.document) : this.#textAt(root, text.path)
     })
     append(this.edits, edits)
-    this.done.lostOffsets += leftOut
+    this.done.removedOffsets += removed
   }
 
   #textAt(root: JsonNode, path: readonly (string | number)[]): CitedText {
@@ -121,8 +121,8 @@ export class ValueRestoring {
     return restorer.restorations.length > 0 ? new ChangedText(text, restorer.restorations) : undefined
   }
 
-  /** Wraps the original of thoughts and calls with a proof into the proof that the client receives. */
-  #prove(node: JsonNode): void {
+  /** Seals the original reasoning or call and its proof in the proof that the client receives. */
+  #sealProofs(node: JsonNode): void {
     for (const [values, name] of [
       [['thinking'], 'signature'],
       [['functionCall', 'text'], 'thoughtSignature'],
@@ -140,11 +140,11 @@ export class ValueRestoring {
   #string(node: JsonNode, key: string, isArgument: boolean): void {
     const text = stringAt(this.#bytes, node)
     const isJson = jsonMembers.has(key) || this.#options.isStructured || (isArgument && isJsonText(text))
-    const changed = this.#changed(text, isJson)
+    const changed = this.#restored(text, isJson)
     if (changed !== text) this.edits.push({ start: node.start, end: node.end, text: JSON.stringify(changed) })
   }
 
-  #changed(text: string, isJson: boolean): string {
+  #restored(text: string, isJson: boolean): string {
     const restorer = this.#restorerFor(isJson)
     const changed = restorer.push(text) + restorer.flush()
     this.done.values += restorer.restored

@@ -19,8 +19,8 @@ type StreamedEvent = Record<string, unknown>
 
 interface Channel {
   readonly restorer: TextRestorer
-  /** The last event that had a piece of it, and where. */
-  like: StreamedEvent
+  /** The last event with a piece of it, and the position of the piece. */
+  template: StreamedEvent
   at: StreamedText
   frame: Frame
   /** The original text, kept for a proof or citations that may follow. */
@@ -30,8 +30,8 @@ interface Channel {
 }
 
 /**
- * Puts values back into the events of a streamed answer. Each text of the answer has its own hold-back, which ends with the text,
- * before the answer's own end and before an error.
+ * Restores values in the events of a streamed response. What is held back of each text is sent at the end of that text, and before
+ * the end of the response or an error.
  */
 export class StreamRestoring {
   readonly #contents: StreamContents
@@ -40,10 +40,10 @@ export class StreamRestoring {
   readonly #channels = new Map<string, Channel>()
   /** Those that hold back text: a response may have tens of thousands of channels in all. */
   readonly #holding = new Map<string, Channel>()
-  /** Those with text since they were settled. */
-  readonly #unsettled = new Map<string, Channel>()
+  /** Those with text that has not been counted. */
+  readonly #uncounted = new Map<string, Channel>()
   /** Number of inserted events, by which later ones are renumbered. */
-  #added = 0
+  #insertedEvents = 0
   #lastNumber = -1
   readonly done: Restored = { ...nothingRestored }
 
@@ -62,14 +62,14 @@ export class StreamRestoring {
 
   /** Returns what is held back, at the end of the stream. */
   end(): string {
-    const held = this.#ended([...this.#holding.keys()])
-    this.#settle([''])
+    const held = this.#flush([...this.#holding.keys()])
+    this.#countRestored([''])
     return held + this.#framing.unfinishedText()
   }
 
   #frame(frame: Frame): string {
     const { before, json, after } = frame
-    if (json === undefined) return (frame.isEnd ? this.#ended([...this.#holding.keys()]) : '') + before
+    if (json === undefined) return (frame.isEnd ? this.#flush([...this.#holding.keys()]) : '') + before
     const event = parsedEvent(json)
     const bytes = Buffer.from(json)
     const root = event && readTree(bytes)
@@ -77,14 +77,14 @@ export class StreamRestoring {
     const contents = this.#contents.read(event)
     const isError = event.error !== undefined && event.error !== null
     const ends = isError || event.type === 'error' ? [''] : (contents.ends ?? [])
-    const own = new Set(contents.texts.map(({ channel }) => channel))
+    const channels = new Set(contents.texts.map(({ channel }) => channel))
     const groups = new Set(contents.texts.flatMap(({ group }) => (group === undefined ? [] : [group])))
     const endedBefore = [...this.#holding].filter(
       ([name, { at }]) =>
-        !own.has(name) &&
+        !channels.has(name) &&
         (ends.some((end) => name.startsWith(end)) || (at.group !== undefined && groups.has(at.group))),
     )
-    const held = this.#ended(endedBefore.map(([name]) => name))
+    const held = this.#flush(endedBefore.map(([name]) => name))
     const edits = this.#edits({ bytes, root, event, contents, frame, ends })
     return held + before + applyEdits(bytes, edits).toString() + after
   }
@@ -142,7 +142,7 @@ export class StreamRestoring {
       restoring.moveCitations(root, contents.citations, (name) => this.#citedText(name))
     this.#count(restoring.done)
     edits.push(...restoring.edits, ...this.#renumbered(bytes, root))
-    this.#settle(ends)
+    this.#countRestored(ends)
     return edits
   }
 
@@ -158,39 +158,42 @@ export class StreamRestoring {
     return text.isChanged ? text : undefined
   }
 
-  #channelOf(at: StreamedText, like: StreamedEvent, frame: Frame): Channel {
+  #channelOf(at: StreamedText, template: StreamedEvent, frame: Frame): Channel {
     const known = this.#channels.get(at.channel)
     if (known) {
-      this.#unsettled.set(at.channel, known)
-      return Object.assign(known, { like, at, frame })
+      known.template = template
+      known.at = at
+      known.frame = frame
+      this.#uncounted.set(at.channel, known)
+      return known
     }
     const isJson = at.isJson === true || this.#options.isStructured
     const writing = isJson ? new JsonWriting() : undefined
     const channel: Channel = {
       restorer: new TextRestorer(this.#options.dictionary, writing),
-      like,
+      template,
       at,
       frame,
       raw: '',
       counted: 0,
     }
     this.#channels.set(at.channel, channel)
-    this.#unsettled.set(at.channel, channel)
+    this.#uncounted.set(at.channel, channel)
     return channel
   }
 
   /** Events with the held-back text of these channels. */
-  #ended(names: readonly string[]): string {
+  #flush(names: readonly string[]): string {
     let out = ''
     for (const name of names) {
       const channel = this.#holding.get(name)
       if (!channel) continue
       this.#holding.delete(name)
       const text = channel.restorer.flush()
-      const event = this.#contents.continueText(channel.like, channel.at, text)
+      const event = this.#contents.continueText(channel.template, channel.at, text)
       const { sequenceMember } = this.#contents
       if (sequenceMember !== undefined && typeof event[sequenceMember] === 'number') {
-        this.#added++
+        this.#insertedEvents++
         event[sequenceMember] = ++this.#lastNumber
       }
       out += this.#framing.formatLike(channel.frame, JSON.stringify(event))
@@ -202,16 +205,16 @@ export class StreamRestoring {
     const { sequenceMember } = this.#contents
     const node = sequenceMember === undefined ? undefined : memberOf(root, sequenceMember)
     if (node?.type !== 'number') return []
-    const number = Number(bytes.toString('latin1', node.start, node.end)) + this.#added
+    const number = Number(bytes.toString('latin1', node.start, node.end)) + this.#insertedEvents
     this.#lastNumber = number
-    return this.#added === 0 ? [] : [{ start: node.start, end: node.end, text: String(number) }]
+    return this.#insertedEvents === 0 ? [] : [{ start: node.start, end: node.end, text: String(number) }]
   }
 
-  #settle(ends: readonly string[]): void {
+  #countRestored(ends: readonly string[]): void {
     if (ends.length === 0) return
-    for (const [name, channel] of this.#unsettled) {
+    for (const [name, channel] of this.#uncounted) {
       if (!ends.some((end) => name.startsWith(end))) continue
-      this.#unsettled.delete(name)
+      this.#uncounted.delete(name)
       this.done.values += channel.restorer.restored
       channel.restorer.restored = 0
       this.done.unknown += unknownIn(channel.raw.slice(channel.counted), this.#options.dictionary)
@@ -219,11 +222,11 @@ export class StreamRestoring {
     }
   }
 
-  #count({ values, leftOutLogprobs, unknown, lostOffsets }: Restored): void {
+  #count({ values, removedLogprobs, unknown, removedOffsets }: Restored): void {
     this.done.values += values
     this.done.unknown += unknown
-    this.done.lostOffsets += lostOffsets
-    if (leftOutLogprobs) this.done.leftOutLogprobs = true
+    this.done.removedOffsets += removedOffsets
+    if (removedLogprobs) this.done.removedLogprobs = true
   }
 }
 

@@ -3,9 +3,9 @@ import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree
 import type { ContentForms, ContentShape } from '../../sdk/content.ts'
 import type { ContentText } from './content-text.ts'
 import { holdsText, isEmpty, isJsonText, itemPath } from './json-values.ts'
-import { type KeptText, KeptTexts } from './kept-texts.ts'
+import { type UnchangedText, UnchangedTexts } from './unchanged-texts.ts'
 
-/** A proof of an upstream's thoughts, sent back by a client to whom they were shown unmasked. */
+/** A proof of an upstream's reasoning, sent back by a client that received the reasoning unmasked. */
 export interface OpenedProof {
   /** JSON of the original value. */
   readonly json: string
@@ -14,7 +14,7 @@ export interface OpenedProof {
 }
 
 interface Options {
-  /** Opens a proof that an earlier answer carried. */
+  /** Opens a proof from an earlier response. */
   openProof(proof: string): OpenedProof | undefined
 }
 
@@ -25,7 +25,7 @@ interface Found extends ContentText {
 }
 
 /** Numbers with fewer digits are not searched. */
-const leastDigits = 6
+const minDigits = 6
 
 /** Contents of a JSON body, found by the shapes of its table. They are changed in place; all other bytes stay unchanged. */
 export class BodyContents {
@@ -42,13 +42,13 @@ export class BodyContents {
   readonly unprotected: string[] = []
   /** Paths of images, audio and files. */
   readonly media: string[] = []
-  readonly #kept: KeptTexts
+  readonly #unchanged: UnchangedTexts
 
   /** `bytes` must be valid JSON. */
   constructor(bytes: Buffer, shape: ContentShape, options: Options) {
     this.#bytes = bytes
     this.#options = options
-    this.#kept = new KeptTexts(bytes)
+    this.#unchanged = new UnchangedTexts(bytes)
     const root = readTree(bytes)
     if (root) this.#walk(root, shape, { path: '', isSystem: false })
     else this.unprotected.push('body')
@@ -59,13 +59,13 @@ export class BodyContents {
   }
 
   /** Texts that are passed on unchanged. */
-  get kept(): readonly KeptText[] {
-    return this.#kept.list
+  get unchanged(): readonly UnchangedText[] {
+    return this.#unchanged.list
   }
 
   /** Texts where only encoded data of a server is expected. */
-  opaqueTexts(): readonly KeptText[] {
-    return this.#kept.opaqueTexts()
+  opaqueTexts(): readonly UnchangedText[] {
+    return this.#unchanged.opaqueTexts()
   }
 
   /** The body with replaced texts, in the order of `texts`, and further edits. Call it once. */
@@ -87,10 +87,10 @@ export class BodyContents {
       case 'replaced':
         return
       case 'opaque':
-        this.#kept.addOpaque(node, at.path)
+        this.#unchanged.addOpaque(node, at.path)
         return
       case 'keep':
-        this.#kept.add(node, at.path)
+        this.#unchanged.add(node, at.path)
         return
       case 'schema':
         this.#schema(node, { ...at, isSystem: true })
@@ -174,10 +174,11 @@ export class BodyContents {
     for (const { key, value } of node.members) {
       if (proved?.has(value)) continue
       const path = at.path === '' ? key : `${at.path}.${key}`
-      const own = members && Object.hasOwn(members, key) ? members[key] : rest
-      if (own === undefined || own === rest) this.#kept.list.push({ text: key, path: at.path })
-      if (own === undefined) this.#unprotect(value, { ...at, path })
-      else this.#walk(value, own, { ...at, path })
+      const memberShape = members && Object.hasOwn(members, key) ? members[key] : rest
+      if (memberShape === undefined || memberShape === rest)
+        this.#unchanged.list.push({ text: key, path: at.path })
+      if (memberShape === undefined) this.#unprotect(value, { ...at, path })
+      else this.#walk(value, memberShape, { ...at, path })
     }
   }
 
@@ -230,8 +231,8 @@ export class BodyContents {
       })
     }
     this.unprotected.push(...contents.unprotected.map((path) => `${at.path}.${path}`))
-    for (const { text: kept, path } of contents.kept)
-      this.#kept.list.push({ text: kept, path: `${at.path}.${path}` })
+    for (const { text: unchanged, path } of contents.unchanged)
+      this.#unchanged.list.push({ text: unchanged, path: `${at.path}.${path}` })
     this.#inner.push(() => {
       const after = contents.with(changed).toString()
       if (after !== text) this.#replace(node, JSON.stringify(after))
@@ -247,7 +248,7 @@ export class BodyContents {
         return
       case 'number': {
         const text = this.#bytes.toString('latin1', node.start, node.end)
-        if (/^\d+$/.test(text) && text.length >= leastDigits)
+        if (/^\d+$/.test(text) && text.length >= minDigits)
           this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)))
         return
       }
@@ -258,7 +259,7 @@ export class BodyContents {
       case 'object':
         for (const { key, value } of node.members) {
           const path = at.path === '' ? key : `${at.path}.${key}`
-          this.#kept.list.push({ text: key, path })
+          this.#unchanged.list.push({ text: key, path })
           this.#value(value, { ...at, path })
         }
     }
@@ -272,22 +273,22 @@ export class BodyContents {
     } else if (node.type === 'object') {
       for (const { key, value } of node.members) {
         const path = at.path === '' ? key : `${at.path}.${key}`
-        this.#kept.list.push({ text: key, path })
-        if (schemaWords.has(key)) this.#value(value, { ...at, path })
+        this.#unchanged.list.push({ text: key, path })
+        if (schemaContentMembers.has(key)) this.#value(value, { ...at, path })
         else this.#schema(value, { ...at, path })
       }
-    } else this.#kept.add(node, at.path)
+    } else this.#unchanged.add(node, at.path)
   }
 
   /** Without a shape, only values without text are passed on; member names are checked like texts. */
   #unprotect(node: JsonNode, { path }: Origin): void {
     if (holdsText(node)) this.unprotected.push(path)
-    else this.#kept.add(node, path)
+    else this.#unchanged.add(node, path)
   }
 }
 
 /** Members of schemas and tools that contain text or values. */
-const schemaWords: ReadonlySet<string> = new Set([
+const schemaContentMembers: ReadonlySet<string> = new Set([
   'description',
   'title',
   'default',

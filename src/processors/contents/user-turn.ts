@@ -25,7 +25,7 @@ export function userTurnOfBody(bytes: Buffer, form: UserTurnForm): UserTurn<Buff
   return undefined
 }
 
-/** Gemini's clients leave the role out. */
+/** Clients of Gemini may omit the role. */
 function isUsers(bytes: Buffer, item: JsonNode): boolean {
   if (item.type !== 'object') return false
   const role = memberOf(item, 'role')

@@ -6,7 +6,7 @@ export interface Judged {
   /** For a response, the text before each passage; undefined for a request. */
   readonly before: readonly string[] | undefined
   /** For a response, the last content of its request. */
-  readonly asked: string
+  readonly prompt: string
   readonly signal: AbortSignal
 }
 

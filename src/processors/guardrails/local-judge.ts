@@ -1,7 +1,7 @@
 import { EventLoopBudget } from '../../lib/event-loop-budget.ts'
+import { expressionFinder, wordFinder } from '../masking/configured-finders.ts'
 import { type Match, withoutOverlaps } from '../masking/match.ts'
 import { normalText } from '../masking/normal.ts'
-import { expressionFinder, wordFinder } from '../masking/own-kinds.ts'
 import { inContext, type Judge } from './judge.ts'
 
 interface LocalJudgeOptions {

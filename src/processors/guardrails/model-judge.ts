@@ -15,13 +15,13 @@ export type AskModel = (turns: readonly JudgedTurn[], signal: AbortSignal) => Pr
  */
 export function modelJudge(ask: AskModel): Judge {
   return async (judged) => {
-    const { before, asked, signal } = judged
+    const { before, prompt, signal } = judged
     const texts = inContext(judged)
     const asks: JudgedTurn[][] = before
-      ? texts.map((text) => [...userTurn(asked), { role: 'assistant', text }])
+      ? texts.map((text) => [...userTurn(prompt), { role: 'assistant', text }])
       : [userTurn(texts.join('\n\n'))]
     const answers = await Promise.all(asks.map((turns) => ask(turns, signal)))
-    return verdictOf(answers.every(saysSafe))
+    return verdictOf(answers.every(isSafeVerdict))
   }
 }
 
@@ -29,7 +29,7 @@ function userTurn(text: string): JudgedTurn[] {
   return text.trim() === '' ? [] : [{ role: 'user', text }]
 }
 
-function saysSafe(answer: string): boolean {
+function isSafeVerdict(answer: string): boolean {
   const [word = ''] = answer.trim().toLowerCase().split(/\s/, 1)
   if (word !== 'safe' && word !== 'unsafe') throw new Error('the model returned no verdict')
   return word === 'safe'

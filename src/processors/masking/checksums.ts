@@ -1,4 +1,4 @@
-/** Digits of a text; letters and separators are left out. */
+/** Digits of a text; letters and separators are omitted. */
 export function digitsOf(text: string): string {
   return text.replaceAll(/\D/g, '')
 }

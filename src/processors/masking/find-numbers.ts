@@ -95,7 +95,7 @@ export function* findIban(text: string): Generator<Match> {
 
 /** Words that follow an IBAN look like a part of it, so the longest candidate is tried first. */
 function ibanIn(found: string, index: number): Match | undefined {
-  for (let end = found.length; end >= 15; end = cutBack(found, end)) {
+  for (let end = found.length; end >= 15; end = previousGroupEnd(found, end)) {
     const compact = found.slice(0, end).replaceAll(/[ -]/g, '').toUpperCase()
     const normal = /^\d{26}$/.test(compact) ? `PL${compact}` : compact
     if (inGroups.test(found.slice(0, end)) && isIban(normal))
@@ -104,8 +104,8 @@ function ibanIn(found: string, index: number): Match | undefined {
   return undefined
 }
 
-/** The end of the group before the last one. */
-function cutBack(found: string, end: number): number {
+/** End of the group before the last one. */
+function previousGroupEnd(found: string, end: number): number {
   const space = Math.max(found.lastIndexOf(' ', end - 1), found.lastIndexOf('-', end - 1))
   return space
 }
@@ -145,7 +145,7 @@ const date = new RegExp(
   'giu',
 )
 const birthBefore = /(?:\bur\.|urodz|data ur|\bborn\b|birth|\bd\.?o\.?b\b)[^\n.;!?]{0,4}(?:[^\n;!?]{0,34})$/i
-const birthBehind =
+const birthAfter =
   /^,?\s*(?:r\.\s*)?(?:\(?(?:data urodzenia|date of birth|dob)\b|to (?:moja |jego |jej )?data urodzenia|is (?:my|his|her|their) (?:birthday|date of birth)|urodził)/i
 
 /** Only dates of birth are masked: a preceding word must identify the date as one. */
@@ -154,8 +154,8 @@ export function* findBirthDates(text: string): Generator<Match> {
     const { 0: found, index } = match
     const normal = isoDate(match)
     if (normal === undefined) continue
-    const behind = text.slice(index + found.length, index + found.length + 40)
-    if (isNear(text, index, birthBefore, 48) || birthBehind.test(behind))
+    const following = text.slice(index + found.length, index + found.length + 40)
+    if (isNear(text, index, birthBefore, 48) || birthAfter.test(following))
       yield { start: index, end: index + found.length, kind: 'BIRTH', normal }
   }
 }

@@ -41,18 +41,19 @@ function numberIn(
     return number?.isPossible() ? number.number : undefined
   }
   if (/^\d{4}[-./ ]\d{2}[-./ ]\d{2}$|^\d{2}[-./ ]\d{2}[-./ ]\d{4}$/.test(written)) return undefined
-  const says = isNear(text, at, phoneWords)
-  if (!says && isNear(text, at, otherWords, 48)) return undefined
+  const isNamed = isNear(text, at, phoneWords)
+  if (!isNamed && isNear(text, at, otherWords, 48)) return undefined
   const isFormed = isWrittenAsPhone(written)
   // Digits without a form or a word count only as a mobile number of Poland, if that is the first country. The others are not
   // asked: the library compiles dozens of expressions for one number.
-  const possible = says || isFormed ? countries : countries.slice(0, 1).filter((country) => country === 'PL')
+  const possible =
+    isNamed || isFormed ? countries : countries.slice(0, 1).filter((country) => country === 'PL')
   for (const country of possible) {
     const number = parsePhoneNumberFromString(written, country as CountryCode)
     // Numbers reserved for examples and films are masked like others.
-    const isNumber = says && isFormed ? number?.isPossible() : number?.isValid()
+    const isNumber = isNamed && isFormed ? number?.isPossible() : number?.isValid()
     if (!number || !isNumber || (number.country ?? country) !== country) continue
-    if (says || isFormed || number.getType() === 'MOBILE') return number.number
+    if (isNamed || isFormed || number.getType() === 'MOBILE') return number.number
   }
   return undefined
 }

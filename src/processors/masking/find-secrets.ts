@@ -45,8 +45,8 @@ const known = new RegExp(`(?<![A-Za-z0-9_-])(?:${forms.join('|')})(?![A-Za-z0-9]
 const headers = /(?<=(?:Bearer|Basic)\s{1,3})[A-Za-z0-9._~+/-]{20,4000}={0,2}/g
 const keyBorder = /-----(BEGIN|END) (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----/g
 /** Bounds of the length between the header and footer of a private key, in characters. */
-const leastKey = 16
-const longestKey = 20_000
+const minKeyLength = 16
+const maxKeyLength = 20_000
 
 export function* findSecrets(text: string): Generator<Match> {
   for (const expression of [known, headers])
@@ -62,11 +62,11 @@ export function* findPrivateKeys(text: string): Generator<Match> {
     const end = index + border.length
     if (which === 'BEGIN') {
       // Of several headers without a footer, the first counts, up to the maximum length.
-      if (!begun || index - begun.end > longestKey) begun = { start: index, end }
+      if (!begun || index - begun.end > maxKeyLength) begun = { start: index, end }
       continue
     }
     const length = begun ? index - begun.end : 0
-    if (begun && length >= leastKey && length <= longestKey)
+    if (begun && length >= minKeyLength && length <= maxKeyLength)
       yield { start: begun.start, end, kind: 'SECRET', normal: text.slice(begun.start, end) }
     begun = undefined
   }

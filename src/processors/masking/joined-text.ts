@@ -8,7 +8,7 @@ export interface Span {
 /** Adjacent pieces of content as one text. Values are replaced across pieces, whose boundaries are preserved. */
 export class JoinedText {
   text: string
-  /** Where the pieces end. */
+  /** Offsets of the ends of the pieces. */
   #ends: number[]
   /** Ranges of inserted pseudonyms, in order. */
   #spans: Span[] = []
@@ -45,16 +45,16 @@ export class JoinedText {
     if (matches.length === 0) return
     let out = ''
     let from = 0
-    const moves: { at: number; by: number; start: number; put: number }[] = []
-    const put: Span[] = []
+    const moves: { at: number; by: number; start: number; inserted: number }[] = []
+    const inserted: Span[] = []
     for (const [index, match] of matches.entries()) {
       out += this.text.slice(from, match.start)
       const pseudonym = pseudonyms[index] ?? ''
-      put.push({ start: out.length, end: out.length + pseudonym.length })
+      inserted.push({ start: out.length, end: out.length + pseudonym.length })
       moves.push({
         start: match.start,
         at: match.end,
-        put: pseudonym.length,
+        inserted: pseudonym.length,
         by: out.length + pseudonym.length - match.end,
       })
       out += pseudonym
@@ -64,13 +64,13 @@ export class JoinedText {
     const moved = (offset: number): number => {
       const next = firstIndex(moves, ({ at }) => at > offset)
       const move = moves[next]
-      // Within a value: moves behind its pseudonym, which belongs to the first piece.
+      // Within a value: moves after its pseudonym, which belongs to the first piece.
       if (move && offset > move.start) return move.at + move.by
       return offset + (moves[next - 1]?.by ?? 0)
     }
     this.#ends = this.#ends.map(moved)
-    const kept = this.#spans.map(({ start, end }) => ({ start: moved(start), end: moved(end) }))
-    this.#spans = [...kept, ...put].sort((a, b) => a.start - b.start)
+    const shifted = this.#spans.map(({ start, end }) => ({ start: moved(start), end: moved(end) }))
+    this.#spans = [...shifted, ...inserted].sort((a, b) => a.start - b.start)
     this.text = out
   }
 }

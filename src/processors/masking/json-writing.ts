@@ -4,9 +4,9 @@ import type { Writing } from './restorer.ts'
 const escapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
 
 /**
- * Writes values into a JSON text that arrives in pieces, so that it stays valid: with the escapes of each level at which they stand.
- * A string can be the text of a JSON value in turn, and so on. Outside of strings a value is quoted. A text that does not begin
- * like JSON is plain: values are written as they are.
+ * Writes values into a JSON text that arrives in pieces, so that it stays valid: escaped for each level of nesting. A string can
+ * itself be a JSON text, and so on. Outside of strings a value is quoted. A text that does not begin like JSON is plain: values
+ * are written as they are.
  */
 export class JsonWriting implements Writing {
   /** The content of a string of an outer JSON text, in which values are never quoted again. */

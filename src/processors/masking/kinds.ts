@@ -14,8 +14,8 @@ import { findSecrets } from './find-secrets.ts'
 import type { Finder } from './match.ts'
 
 /**
- * Kinds that hardly anything else looks like. They are looked for where nothing can be masked, too: in names of tools and roles,
- * in ids and schemas.
+ * Kinds with hardly any false positives. They are also searched for where nothing can be masked: in names of tools and roles, in ids
+ * and in schemas.
  */
 export const certainKinds: ReadonlySet<BuiltInKind> = new Set(['EMAIL', 'IBAN', 'URL'])
 

@@ -1,10 +1,10 @@
 import type { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 import { type BuiltInKind, builtInKinds, literalKind } from '../../sdk/masked-kinds.ts'
+import { expressionFinder, wordFinder } from './configured-finders.ts'
 import { findPrivateKeys } from './find-secrets.ts'
 import { builtInFinders, certainKinds, mayHoldBuiltIn, mayHoldCertain } from './kinds.ts'
 import { type Finder, type Match, withoutOverlaps } from './match.ts'
 import { normalText } from './normal.ts'
-import { expressionFinder, wordFinder } from './own-kinds.ts'
 import { lookAlikes } from './pseudonyms.ts'
 import { wordStartAt } from './word-start.ts'
 
@@ -27,19 +27,19 @@ const overlap = 512
 export class MaskingRules {
   readonly #builtIn: readonly Finder[]
   readonly #certain: readonly Finder[]
-  readonly #own: readonly Finder[]
+  readonly #configured: readonly Finder[]
   readonly #findsSecrets: boolean
 
   constructor({ off, words, expressions, phoneCountries }: MaskingChoice) {
     const finders = builtInFinders({ phoneCountries })
     const on = builtInKinds.filter((kind) => !off.includes(kind))
-    const inOrder = Object.entries(finders).flatMap(([kind, find]) =>
+    const enabled = Object.entries(finders).flatMap(([kind, find]) =>
       on.some((each) => each === kind) ? [find] : [],
     )
-    this.#builtIn = inOrder
+    this.#builtIn = enabled
     this.#findsSecrets = on.includes('SECRET')
     this.#certain = on.filter((kind) => certainKinds.has(kind)).map((kind) => finders[kind])
-    this.#own = [
+    this.#configured = [
       ...Object.entries(words).map(([kind, list]) => wordFinder(kind, list)),
       ...Object.entries(expressions).flatMap(([kind, list]) =>
         list.map((expression) => expressionFinder(kind, expression)),
@@ -48,32 +48,32 @@ export class MaskingRules {
   }
 
   /**
-   * The values in a text in their order, with offsets in it as it is written; the event loop gets its turns. `pieces`: those of which
-   * the text is made. What a piece holds by itself is found, too, where its neighbour hides it.
+   * Returns the values in a text in order, with their offsets, and yields to the event loop. `pieces`: those that the text consists of.
+   * A value within one piece is found even if it cannot be recognised next to the neighbouring piece.
    */
   async find(
     written: string,
     budget: EventLoopBudget,
     { literals, pieces = [] }: { literals: boolean; pieces?: readonly string[] },
   ): Promise<Match[]> {
-    const placed = await this.#found(written, budget)
-    for (const { text, offset, least, most } of endsOf(pieces))
-      for (const { start, end, ...match } of await this.#found(text, budget))
-        if (start >= least && end <= most) placed.push({ ...match, start: offset + start, end: offset + end })
+    const placed = await this.#matchesIn(written, budget)
+    for (const { text, offset, min, max } of endsOf(pieces))
+      for (const { start, end, ...match } of await this.#matchesIn(text, budget))
+        if (start >= min && end <= max) placed.push({ ...match, start: offset + start, end: offset + end })
     if (literals)
       for (const { start, end } of lookAlikes(written))
         placed.push({ start, end, kind: literalKind, normal: written.slice(start, end) })
     return fromWordStarts(written, withoutOverlaps(placed))
   }
 
-  async #found(written: string, budget: EventLoopBudget): Promise<Match[]> {
+  async #matchesIn(written: string, budget: EventLoopBudget): Promise<Match[]> {
     const matches: Match[] = []
     for (let from = 0; from < written.length; from += sliceLength) {
       const first = characterStart(written, from - overlap)
       const { text, startOf, endOf } = normalText(
         written.slice(first, tokenEnd(written, from + sliceLength + overlap)),
       )
-      const finders = mayHoldBuiltIn.test(text) ? [...this.#own, ...this.#builtIn] : this.#own
+      const finders = mayHoldBuiltIn.test(text) ? [...this.#configured, ...this.#builtIn] : this.#configured
       for (const find of finders)
         for (const match of find(text)) {
           const [start, end] = [first + startOf(match.start), first + endOf(match.end)]
@@ -99,40 +99,40 @@ export class MaskingRules {
 /** Length of the part at either end of a piece that is also searched by itself, in characters. */
 const endLength = 512
 
-/** Ends of adjacent pieces. Matches outside `least` to `most` may be cut off by the search rather than by the piece. */
+/** Ends of adjacent pieces. Matches outside `min` to `max` may be cut off by the search rather than by the piece. */
 function* endsOf(
   pieces: readonly string[],
-): Generator<{ text: string; offset: number; least: number; most: number }> {
+): Generator<{ text: string; offset: number; min: number; max: number }> {
   if (pieces.length < 2) return
   let offset = 0
   for (const piece of pieces) {
-    if (piece.length <= 2 * endLength) yield { text: piece, offset, least: 0, most: piece.length }
+    if (piece.length <= 2 * endLength) yield { text: piece, offset, min: 0, max: piece.length }
     else {
       const behind = piece.length - endLength
-      yield { text: piece.slice(0, endLength), offset, least: 0, most: endLength - 1 }
-      yield { text: piece.slice(behind), offset: offset + behind, least: 1, most: endLength }
+      yield { text: piece.slice(0, endLength), offset, min: 0, max: endLength - 1 }
+      yield { text: piece.slice(behind), offset: offset + behind, min: 1, max: endLength }
     }
     offset += piece.length
   }
 }
 
-/** The longest value without a space, in characters. */
-const longestToken = 16_384
+/** Maximum length of a value without spaces, in characters. */
+const maxTokenLength = 16_384
 
 /** End of the word that contains an offset. */
 function tokenEnd(text: string, offset: number): number {
-  for (let at = offset; at < text.length && at - offset < longestToken; at++)
+  for (let at = offset; at < text.length && at - offset < maxTokenLength; at++)
     if (/\s/.test(text.charAt(at))) return at
-  return Math.min(text.length, offset + longestToken)
+  return Math.min(text.length, offset + maxTokenLength)
 }
 
 /** Maximum number of combining marks of one character that are considered. */
-const mostMarks = 32
+const maxMarks = 32
 
 /** Start of the character at an offset, including its combining marks. */
 function characterStart(text: string, offset: number): number {
   let at = Math.max(0, offset)
-  for (let back = 0; back < mostMarks && at > 0 && /[\p{M}\udc00-\udfff]/u.test(text.charAt(at)); back++) at--
+  for (let back = 0; back < maxMarks && at > 0 && /[\p{M}\udc00-\udfff]/u.test(text.charAt(at)); back++) at--
   return at
 }
 

@@ -22,8 +22,8 @@ export interface MaskingPlan {
 }
 
 /**
- * The texts with pseudonyms for all values, in their order. Built-in kinds are replaced first, so that services get no more than is
- * left. Rejects where a service fails.
+ * Returns the texts in order, with pseudonyms in place of all values. Built-in kinds are replaced first, so that services do not
+ * receive them. Rejects if a service fails.
  */
 export async function masked(
   texts: readonly ContentText[],

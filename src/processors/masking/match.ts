@@ -13,17 +13,17 @@ export type Finder = (text: string) => Iterable<Match>
 /** Matches in order, without overlaps: overlapping ones are merged, with the kind of the longer one. */
 export function withoutOverlaps(matches: readonly Match[]): Match[] {
   const sorted = matches.toSorted((a, b) => a.start - b.start || b.end - a.end)
-  const kept: Match[] = []
+  const disjoint: Match[] = []
   for (const match of sorted) {
-    const last = kept.at(-1)
+    const last = disjoint.at(-1)
     if (!last || match.start >= last.end) {
-      kept.push(match)
+      disjoint.push(match)
     } else if (match.end > last.end) {
       const longer = match.end - match.start > last.end - last.start ? match : last
-      kept[kept.length - 1] = { ...longer, start: last.start, end: match.end }
+      disjoint[disjoint.length - 1] = { ...longer, start: last.start, end: match.end }
     }
   }
-  return kept
+  return disjoint
 }
 
 /** Whether one of the words occurs shortly before an offset. */

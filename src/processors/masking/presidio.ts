@@ -30,7 +30,7 @@ const kinds: Readonly<Record<string, string>> = {
   NRP: 'GROUP',
 }
 
-const textsAtOnce = 4
+const maxConcurrentTexts = 4
 
 /** Microsoft Presidio's analyzer. Source: Presidio API, `POST /analyze`; its offsets are in code points, like Python's. */
 export function presidio(
@@ -51,7 +51,7 @@ export function presidio(
       const work = async (): Promise<void> => {
         for (const [index, text] of queue) found[index] = await ask(text, signal)
       }
-      await Promise.all(Array.from({ length: Math.min(textsAtOnce, texts.length) }, work))
+      await Promise.all(Array.from({ length: Math.min(maxConcurrentTexts, texts.length) }, work))
       return found
     },
   }
@@ -72,13 +72,13 @@ function readFindings(answer: unknown, text: string): Match[] {
 }
 
 function kindOf(type: string): string {
-  const own =
+  const sanitized =
     kinds[type] ??
     type
       .replaceAll(/[^A-Za-z]/g, '')
       .toUpperCase()
       .slice(0, 7)
-  return own.length < 2 ? 'ENTITY' : own
+  return sanitized.length < 2 ? 'ENTITY' : sanitized
 }
 
 /** Converts an offset in code points to UTF-16 units. */

@@ -10,8 +10,8 @@ const longLength = 12
 export type PseudonymStyle = 'word' | 'shaped'
 
 /**
- * The pseudonyms of one request, and the way back. The same value has the same pseudonym in every request with the same key; all
- * that is kept here ends with the request.
+ * The pseudonyms of one request and their values. The same value has the same pseudonym in every request with the same key; nothing is
+ * kept after the request.
  */
 export class Pseudonyms {
   readonly #key: Buffer

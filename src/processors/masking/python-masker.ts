@@ -5,9 +5,9 @@ import type { Match } from './match.ts'
 import type { PostJson } from './presidio.ts'
 
 /**
- * The masker service of the Python llm-router: `POST /api/maskers/pii` with an object of texts, answered with the same object in
- * which masks stand for values, and the value of each mask. A missing, empty or shorter answer is a failure, and so is one whose
- * masks do not give the texts back.
+ * The masker service of the Python llm-router: `POST /api/maskers/pii` with an object of texts. The response is the same object
+ * with masks in place of values, and the value of each mask. An incomplete response is a failure, as is one whose masks do not
+ * restore the texts.
  */
 export function pythonMasker({ url }: { url: string }, post: PostJson): MaskingService {
   const address = `${withoutTrailingSlashes(url)}/api/maskers/pii`
@@ -59,6 +59,6 @@ function matchesIn(text: string, after: string, masks: ReadonlyMap<string, strin
     from = found.index + whole.length
   }
   rebuilt += after.slice(from)
-  if (rebuilt !== text) throw new Error('the masks do not give the text back')
+  if (rebuilt !== text) throw new Error('the masks do not restore the text')
   return matches
 }

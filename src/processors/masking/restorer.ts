@@ -1,7 +1,7 @@
 import { startsWord, wordContext } from './word-start.ts'
 
 /** Length of the longest recognised spelling of a pseudonym, which bounds the hold-back, in characters. */
-export const longestSpelling = 96
+export const maxSpellingLength = 96
 
 /** Values by pseudonym, for the responses to one request. */
 export class Dictionary {
@@ -69,17 +69,18 @@ function decodedAt(text: string, at: number): { text: string; end: number } | 'p
       const underscore = /^\\{1,2}_/.exec(rest)
       if (underscore) return { text: '_', end: at + underscore[0].length }
       const escaped = /^\\u([0-9a-f]{4})/i.exec(rest)
-      if (escaped) return coded(escaped[1], 16, at + 6)
+      if (escaped) return decodedCharacter(escaped[1], 16, at + 6)
       return /^\\(?:\\|u[0-9a-f]{0,3})?$/i.test(rest) ? 'partial' : plain
     }
     case '%': {
       const escaped = /^%([0-9a-f]{2})/i.exec(rest)
-      if (escaped) return coded(escaped[1], 16, at + 3)
+      if (escaped) return decodedCharacter(escaped[1], 16, at + 3)
       return /^%[0-9a-f]?$/i.test(rest) ? 'partial' : plain
     }
     case '&': {
       const escaped = /^&#(?:x([0-9a-f]{1,6})|(\d{1,7}));/i.exec(rest)
-      if (escaped) return coded(escaped[1] ?? escaped[2], escaped[1] ? 16 : 10, at + escaped[0].length)
+      if (escaped)
+        return decodedCharacter(escaped[1] ?? escaped[2], escaped[1] ? 16 : 10, at + escaped[0].length)
       if (/^&(?:lowbar|underbar);/i.test(rest)) return { text: '_', end: at + rest.indexOf(';') + 1 }
       const isBegun = /^&(?:#(?:x[0-9a-f]{0,6}|\d{0,7})?|[lu][a-z]{0,7})?$/i.test(rest)
       return isBegun ? 'partial' : plain
@@ -89,7 +90,11 @@ function decodedAt(text: string, at: number): { text: string; end: number } | 'p
   }
 }
 
-function coded(digits: string | undefined, base: number, end: number): { text: string; end: number } {
+function decodedCharacter(
+  digits: string | undefined,
+  base: number,
+  end: number,
+): { text: string; end: number } {
   const code = Number.parseInt(digits ?? '', base)
   return { text: code <= 0x10_ffff ? String.fromCodePoint(code).toLowerCase() : '', end }
 }
@@ -111,17 +116,17 @@ export interface Restoration {
 }
 
 /**
- * Puts values back into one text that comes in pieces. It holds back the end of the text while that may begin a pseudonym, at most
- * {@link longestSpelling} characters.
+ * Restores the values in one text that arrives in pieces. Holds back the end of the text while it may be the beginning of a
+ * pseudonym, at most {@link maxSpellingLength} characters.
  */
 export class TextRestorer {
   readonly #dictionary: Dictionary
   readonly #writing: Writing
   #held = ''
-  /** The last characters of the text before. */
+  /** The last characters of the preceding text. */
   #before = ''
   /** Length of the text read so far, without what is held back, in characters. */
-  #came = 0
+  #readLength = 0
   readonly restorations: Restoration[] = []
   restored = 0
 
@@ -132,7 +137,7 @@ export class TextRestorer {
 
   /** Length of the text read so far, without what is held back, in characters. */
   get length(): number {
-    return this.#came
+    return this.#readLength
   }
 
   get isHolding(): boolean {
@@ -152,7 +157,7 @@ export class TextRestorer {
     this.#held = ''
     const { starts } = this.#dictionary
     if (!starts) {
-      this.#came += text.length
+      this.#readLength += text.length
       return text
     }
     let out = ''
@@ -165,7 +170,7 @@ export class TextRestorer {
       const read = this.#dictionary.read(text, at, isEnd)
       if (read === undefined) continue
       if (read === 'partial') {
-        if (text.length - at > longestSpelling) continue
+        if (text.length - at > maxSpellingLength) continue
         this.#pass(text.slice(from, at))
         this.#held = text.slice(at)
         this.#remember(text.slice(0, at))
@@ -174,9 +179,9 @@ export class TextRestorer {
       this.#pass(text.slice(from, at))
       const written = this.#writing.written(read.value)
       out += text.slice(from, at) + written
-      const start = this.#came
+      const start = this.#readLength
       this.#pass(text.slice(at, read.end))
-      this.restorations.push({ start, end: this.#came, text: written })
+      this.restorations.push({ start, end: this.#readLength, text: written })
       this.restored++
       from = read.end
       starts.lastIndex = read.end
@@ -187,7 +192,7 @@ export class TextRestorer {
   }
 
   #pass(text: string): void {
-    this.#came += text.length
+    this.#readLength += text.length
     this.#writing.passed(text)
   }
 

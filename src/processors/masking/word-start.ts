@@ -1,11 +1,11 @@
-/** A character that goes on a word of a script with spaces between words. */
+/** A character within a word, in scripts with spaces between words. */
 const wordCharacter = /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\p{N}_]/u
-/** As many characters before an offset decide whether a word starts there. */
+/** Number of characters before an offset that determine whether a word starts there. */
 export const wordContext = 8
 
 /**
- * Whether a word starts behind these characters. Escapes count as what they stand for: in `\nEMAIL` and `%20EMAIL` it does, and so
- * does it behind the marks of Markdown in `__EMAIL`.
+ * Whether a word starts after these characters. Escapes count as the characters that they stand for: a word starts in `\nEMAIL`,
+ * `%20EMAIL`, and after Markdown's marks in `__EMAIL`.
  */
 export function startsWord(before: string): boolean {
   const trimmed = before.replace(/_{1,3}$/, '')
@@ -21,14 +21,14 @@ export function startsWord(before: string): boolean {
   return last === '' || !wordCharacter.test(last)
 }
 
-/** The start of the word that the offset is in; no less than `least`. */
-export function wordStartAt(text: string, offset: number, least = 0): number {
+/** Start of the word that contains the offset; not before `min`. */
+export function wordStartAt(text: string, offset: number, min = 0): number {
   let at = offset
-  // How many letters and digits alone stand before `at`, as far as is known.
+  // Known number of consecutive ASCII letters and digits before `at`.
   let plain = 0
-  while (at > least) {
-    while (plain < longestEscape && isPlain(text.charCodeAt(at - 1 - plain))) plain++
-    if (plain >= longestEscape) {
+  while (at > min) {
+    while (plain < minPlainLength && isPlain(text.charCodeAt(at - 1 - plain))) plain++
+    if (plain >= minPlainLength) {
       at--
       plain--
       continue
@@ -41,10 +41,10 @@ export function wordStartAt(text: string, offset: number, least = 0): number {
   return at
 }
 
-/** No escape has as many letters and digits in a row. */
-const longestEscape = 6
+/** No escape has this many consecutive letters and digits. */
+const minPlainLength = 6
 
-/** Of ASCII: most words are nothing else, and some are long. */
+/** ASCII letters and digits only: most words contain nothing else, and some are long. */
 function isPlain(code: number): boolean {
   return (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122)
 }

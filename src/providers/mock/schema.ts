@@ -1,3 +1,4 @@
+import { pointerSteps } from '../../lib/json/pointer.ts'
 import { isObject } from '../../lib/json/read.ts'
 
 /** Limits for recursive schemas, beyond what others need. */
@@ -126,9 +127,8 @@ function merged(schema: Record<string, unknown>, root: unknown): Record<string, 
 /** Resolves a reference within the schema (`#/$defs/Place`), RFC 6901; undefined if it does not exist. */
 function resolve(reference: string, root: unknown): unknown {
   if (!reference.startsWith('#')) return undefined
-  return reference
-    .split('/')
-    .slice(1)
-    .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .reduce<unknown>((at, key) => (isObject(at) && Object.hasOwn(at, key) ? at[key] : undefined), root)
+  return pointerSteps(reference).reduce<unknown>(
+    (at, key) => (isObject(at) && Object.hasOwn(at, key) ? at[key] : undefined),
+    root,
+  )
 }

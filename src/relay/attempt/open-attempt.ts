@@ -5,7 +5,6 @@ import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../sdk/trans
 import type { WholeAnswer } from '../answer/whole-answer.ts'
 import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
 import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/upstream-answer.ts'
-import { ClientPace, noteEnd } from './answer-record.ts'
 import {
   AttemptBounds,
   type BoundedAttempt,
@@ -15,8 +14,10 @@ import {
   maxWholeBytes,
 } from './attempt-bounds.ts'
 import { type AttemptFailure, type AttemptResult, final, type OnResult } from './attempt-result.ts'
+import { ClientBackpressure } from './client-backpressure.ts'
 import { errorText } from './error-body.ts'
 import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-attempt.ts'
+import { recordEnd } from './prepared-attempt.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
 import { failureOfError, unreadableFailure } from './upstream-failure.ts'
 
@@ -36,13 +37,12 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   /** Set while a stream is being assembled into a whole response. */
   #collector: AnswerCollector | undefined
   #upstream: OpenRequest | undefined
-  readonly #pace = new ClientPace((isSlow) => {
+  readonly #backpressure = new ClientBackpressure((isSlow) => {
     if (this.#mode !== 'streaming') return
-    if (isSlow) this.#bounds.pause()
-    else this.#bounds.resume()
+    const action = isSlow ? 'pause' : 'resume'
+    this.#bounds[action]()
     // Last: bytes already received may end the attempt immediately.
-    if (isSlow) this.#upstream?.pause()
-    else this.#upstream?.resume()
+    this.#upstream?.[action]()
   })
   /** Whether received bytes belong to the client's side, which may hold them. */
   #handedOver = false
@@ -193,7 +193,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const out = filter.push(chunk)
     if (this.#handedOver) {
       this.#bounds.touch()
-      if (out && !client.write(out)) this.#pace.waitFor(client)
+      if (out && !client.write(out)) this.#backpressure.waitFor(client)
     } else {
       this.#bytes += chunk.length
       if (out) this.#chunks.add(typeof out === 'string' ? Buffer.from(out) : out)
@@ -207,10 +207,11 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     this.#contentSeen()
     this.#bounds.touch()
     this.#handedOver = true
+    this.#context.services.exchange.answerId ??= filter.state.answerId
     client.onStop?.((error) => this.#stopped(error))
     client.commit(this.#status, this.#headers)
     const held = joined(this.#chunks.take())
-    if (held && !client.write(held)) this.#pace.waitFor(client)
+    if (held && !client.write(held)) this.#backpressure.waitFor(client)
   }
 
   #contentSeen(): void {
@@ -254,7 +255,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   }
 
   #complete(stream: AnswerStream): void {
-    noteEnd(this.#context, stream.filter.state)
+    recordEnd(this.#context, stream.filter.state)
     stream.client.end()
     this.#succeed(stream)
   }
@@ -270,7 +271,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     if (this.#mode !== 'streaming' || !this.#stream) return false
     if (error) this.fail(final(error))
     else {
-      noteEnd(this.#context, this.#stream.filter.state)
+      recordEnd(this.#context, this.#stream.filter.state)
       this.#succeed(this.#stream)
       this.#upstream?.abort()
     }
@@ -283,7 +284,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const begun = this.committed ? this.#stream : undefined
     if (this.#handedOver) this.#stream?.client.discard?.()
     if (begun) {
-      noteEnd(this.#context, begun.filter.state, failure.error)
+      recordEnd(this.#context, begun.filter.state, failure.error)
       begun.fail(failure.error)
     }
     this.#finish(begun ? { ...failure, retry: 'none' } : failure)

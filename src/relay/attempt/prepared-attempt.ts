@@ -1,5 +1,5 @@
 import type { Usage } from '../../sdk/chat.ts'
-import type { AnswerCollector } from '../../sdk/dialect.ts'
+import type { AnswerCollector, PassthroughState } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { RoutingRequest } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
@@ -35,6 +35,22 @@ export interface AttemptContext {
   readonly trace?: AttemptTrace | undefined
   /** Called at the first content of a stream. */
   onContent?(): void
+}
+
+/**
+ * Records what is known of a streamed response. Called before its end is written, so that the record is complete when the
+ * response closes.
+ */
+export function recordEnd(
+  { services: { exchange }, trace }: AttemptContext,
+  { usage, unknownReason, answerId }: PassthroughState,
+  error?: RouterError,
+): void {
+  exchange.addUsage(usage)
+  exchange.unknownReason = unknownReason
+  exchange.answerId ??= answerId
+  trace?.used(usage)
+  if (error) exchange.error = error
 }
 
 /** The request for one target, and how its response is handled. */

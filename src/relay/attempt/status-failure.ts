@@ -139,7 +139,8 @@ export function failureOfReport(error: RouterError, target: Target): AttemptFail
   const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
   const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
   const message = isObject(cause) ? textOf(cause.message) : undefined
-  if (reportsOverflow(message)) return final(tooLong(undefined, message, details))
+  if (reportsOverflow(message) || code.split(' ').some((each) => overflowCode.test(each)))
+    return final(tooLong(undefined, message, details))
   if (outOfCreditCodes.test(code)) return outOfCredit(undefined, details)
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }

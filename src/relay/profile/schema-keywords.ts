@@ -11,9 +11,9 @@ const acceptedValues: Readonly<Record<string, readonly unknown[]>> = {
 export function withoutRootKeywords(schema: JsonObject, refused: readonly string[]): JsonObject {
   const removed = Object.entries(schema).filter(([name]) => refused.includes(name))
   if (removed.length === 0) return schema
-  const kept = Object.entries(schema).filter(([name]) => !refused.includes(name))
+  const remaining = Object.entries(schema).filter(([name]) => !refused.includes(name))
   return described(
-    Object.fromEntries(kept),
+    Object.fromEntries(remaining),
     removed.map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
   )
 }
@@ -53,22 +53,22 @@ export function withoutKeywords(schema: unknown, refused: ReadonlySet<string>): 
     )
   if (!isObject(schema)) return schema
   const removed: string[] = []
-  const kept: JsonObject = {}
+  const remaining: JsonObject = {}
   let isChanged = false
   for (const [name, value] of Object.entries(schema)) {
     if (refused.has(name) && !acceptedValues[name]?.includes(value)) {
       isChanged = true
       // The closest accepted keyword; it only loses that exactly one alternative applies.
       if (name === 'oneOf' && Array.isArray(value) && schema.anyOf === undefined)
-        kept.anyOf = withoutKeywords(value, refused)
+        remaining.anyOf = withoutKeywords(value, refused)
       else removed.push(`${name}: ${JSON.stringify(value)}`)
       continue
     }
-    kept[name] = insideOf(name, value, refused)
-    isChanged ||= kept[name] !== value
+    remaining[name] = insideOf(name, value, refused)
+    isChanged ||= remaining[name] !== value
   }
   if (!isChanged) return schema
-  return removed.length === 0 ? kept : described(kept, removed)
+  return removed.length === 0 ? remaining : described(remaining, removed)
 }
 
 function insideOf(name: string, value: unknown, refused: ReadonlySet<string>): unknown {

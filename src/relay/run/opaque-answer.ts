@@ -37,8 +37,8 @@ export function readOpaque(
   return { answer: { body, headers: { 'content-type': type, ...described } }, usage: usageIn(metadata) }
 }
 
-/** The upstream's text is only in the cause, for the log. */
-function reportedError(error: unknown): RouterError {
+/** An error that a server reports with status 2xx. Its text is only in the cause, for the log. */
+export function reportedError(error: unknown): RouterError {
   const cause = isObject(error) ? error : { message: error }
   return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
 }

@@ -42,13 +42,13 @@ export function proxyTunnel({ proxy, timeoutMs, connect, ca, secure }: ProxyTunn
   const authorization = authorizationOf(url)
   return (options, done) => {
     const { hostname, port, protocol } = options
-    const wanted = `${hostname.includes(':') ? `[${withoutBrackets(hostname)}]` : hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+    const authority = `${hostname.includes(':') ? `[${withoutBrackets(hostname)}]` : hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
     toProxy(address, (error, socket) => {
       if (error) {
         done(proxyError(error), null)
         return
       }
-      openTunnel(socket, { wanted, authorization, timeoutMs }, (error) => {
+      openTunnel(socket, { authority, authorization, timeoutMs }, (error) => {
         if (error) {
           socket.on('error', () => undefined).destroy()
           done(error, null)
@@ -67,7 +67,7 @@ function authorizationOf({ username, password }: URL): string {
 
 interface Tunnel {
   /** `host:port` */
-  wanted: string
+  authority: string
   /** A whole header line, or nothing. */
   authorization: string
   timeoutMs: number
@@ -76,7 +76,7 @@ interface Tunnel {
 /** Requests the tunnel, and reads the response. Calls back once. */
 function openTunnel(
   socket: Socket,
-  { wanted, authorization, timeoutMs }: Tunnel,
+  { authority, authorization, timeoutMs }: Tunnel,
   done: (error: Error | undefined) => void,
 ): void {
   let head = ''
@@ -99,7 +99,7 @@ function openTunnel(
     end(new ConnectError('PROXY_TIMEOUT', 'the proxy did not connect in time'))
   }, timeoutMs)
   socket.on('readable', onReadable).on('end', onEnd).on('error', onError)
-  socket.write(`CONNECT ${wanted} HTTP/1.1\r\nhost: ${wanted}\r\n${authorization}\r\n`)
+  socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n${authorization}\r\n`)
 }
 
 function answerError(head: string, goesOn: boolean): ConnectError | undefined {

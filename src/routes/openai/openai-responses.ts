@@ -1,21 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import type { StoredItems } from '../../dialects/responses/request/input-read.ts'
 import { ResponsesBody, ResponsesEnvelope } from '../../dialects/responses/request/schema.ts'
 import { loadStoredItems } from '../../dialects/responses/request/stored-items.ts'
 import { responseId } from '../../dialects/responses/response/object.ts'
-import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/response/schemas.ts'
+import { ResponseSchema } from '../../dialects/responses/response/schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
-import type { JsonObject } from '../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { isUnsupportedOperation, targetsWith } from '../../relay/request/operation-targets.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { asRouterError, badRequest, RouterError } from '../../sdk/errors.ts'
+import { asRouterError, badRequest, type RouterError } from '../../sdk/errors.ts'
+import type { Model } from '../../sdk/target.ts'
+import { findHolder, holderOf, type ResponseHolder, type Responses } from './response-holder.ts'
 import { isStoredHere, ResponseStoring, withRequestState } from './response-state.ts'
 
 const dialect = 'responses'
@@ -26,9 +28,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: ['/v1/responses', '/responses'],
     prefixed: ['/responses', '/v1/responses'],
   })
-  const lookups = new WeakMap<FastifyRequest, Promise<StoredItems>>()
-  const rememberedFor = (request: FastifyRequest): Promise<StoredItems> =>
-    lookups.get(request) ?? loadStoredItems(request.body, app.rights.responses(request))
+  const lookups = new WeakMap<FastifyRequest, Promise<RememberedItems>>()
+  const rememberedFor = (request: FastifyRequest): Promise<RememberedItems> =>
+    lookups.get(request) ?? loadRemembered(request.body, app.rights.responses(request))
   /** Starts looking up the previous response while limits are checked, because both may wait for Redis. */
   const preValidation = (request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction): void => {
     const lookup = rememberedFor(request)
@@ -66,23 +68,30 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         isStored,
         remembered,
         dialect: client.dialect,
+        askedModel: client.alias,
       })
       const only: Pick<ClientRequest, 'only'> = isUnknown ? { only: 'responses' } : {}
-      return app.gateway.chat(
-        {
-          ...client,
-          ...only,
-          answerId,
-          dialect: withRequestState(client.dialect, {
-            remembered,
-            onAnswer: (response) => storing.onAnswer(response),
-          }),
-          remembers,
-          beforeWrite: () => storing.beforeWrite(),
-        },
-        request,
-        reply,
-      )
+      const engine = engineWithPrevious(app, request, client.model, remembered.heldBy)
+      try {
+        return await app.gateway.chat(
+          {
+            ...client,
+            ...only,
+            answerId,
+            dialect: withRequestState(client.dialect, {
+              remembered,
+              onAnswer: (response) => storing.onAnswer(response),
+            }),
+            remembers,
+            beforeWrite: () => storing.beforeWrite(),
+          },
+          request,
+          reply,
+          engine,
+        )
+      } finally {
+        storing.rememberHolder()
+      }
     })
 
     const counting = {
@@ -114,32 +123,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const estimated = tokens ?? estimateTokens(asMessages(counted, app.dialects.get('anthropic')))
       return { object: 'response.input_tokens', input_tokens: estimated }
     })
-
-    app.get<{ Params: { id: string }; Querystring: { stream?: string } }>(
-      `${path}/:id`,
-      { config: { dialect, docs: findDocs } },
-      async (request) => {
-        if (request.query.stream === 'true') {
-          throw badRequest('A stored response cannot be streamed', 'stream', 'unsupported_parameter')
-        }
-        const stored = await app.rights.responses(request).find(request.params.id)
-        if (!stored) throw notFound(request.params.id)
-        return stored.response
-      },
-    )
-
-    const removing = { config: { dialect, docs: removeDocs } }
-    app.delete<{ Params: { id: string } }>(`${path}/:id`, removing, async (request) => {
-      const { id } = request.params
-      if (!(await app.rights.responses(request).remove(id))) throw notFound(id)
-      return { id, object: 'response', deleted: true }
-    })
   }
 }
 
 export default fp(plugin, { name: 'routes/openai/openai-responses', encapsulate: true })
-
-const id = { id: { name: 'response_id', description: 'The `id` of a response.' } }
 
 const docs: EndpointDocs = {
   id: 'createResponse',
@@ -168,20 +155,17 @@ const countDocs: EndpointDocs = {
   example: { model: 'demo', input: 'Hello' },
 }
 
-const findDocs: EndpointDocs = {
-  id: 'retrieveResponse',
-  tag: 'OpenAI',
-  summary: 'Get a stored response',
-  answers: [json('The response.', ResponseSchema)],
-  path: id,
+interface RememberedItems extends StoredItems {
+  /** The server that stores the previous response; undefined if the router does, or if it is unknown. */
+  heldBy: ResponseHolder | undefined
 }
 
-const removeDocs: EndpointDocs = {
-  id: 'deleteResponse',
-  tag: 'OpenAI',
-  summary: 'Delete a stored response',
-  answers: [json('The confirmation.', DeletedResponseSchema)],
-  path: id,
+/** `body` need not be validated. */
+async function loadRemembered(body: unknown, responses: Responses): Promise<RememberedItems> {
+  const items = await loadStoredItems(body, responses)
+  const previous = isObject(body) && items.history === undefined ? body.previous_response_id : undefined
+  const heldBy = typeof previous === 'string' ? await findHolder(responses, previous) : undefined
+  return { ...items, heldBy }
 }
 
 /** Translates the prompt to the form used to estimate tokens. Throws `bad_request` if the request is invalid. */
@@ -190,6 +174,20 @@ function asMessages({ dialect: { chat }, alias, readBody }: ClientRequest, writt
   chat.checkRequest?.(body)
   const request = { ...chat.readRequest(body, false), sampling: {} }
   return written.chat.writeRequest(request, { model: alias, flavour: {}, drop: () => undefined })
+}
+
+/**
+ * Id of the target that stores the previous response in the memory of its engine, where no other target finds it. Hosted APIs
+ * find the responses of an account from any target.
+ */
+function engineWithPrevious(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  model: Model,
+  holder: ResponseHolder | undefined,
+): string | undefined {
+  const target = holder && holderOf(app, request, holder)
+  return target?.type.engine !== undefined && model.targets.includes(target) ? target.id : undefined
 }
 
 /** Whether the response that the request continues is not stored here. */
@@ -206,8 +204,4 @@ function previousNotFound({ previous_response_id: id }: Record<string, unknown>)
     'previous_response_id',
     'previous_response_not_found',
   )
-}
-
-function notFound(id: string): RouterError {
-  return new RouterError('not_found', `Response with id '${id.slice(0, 128)}' not found`)
 }

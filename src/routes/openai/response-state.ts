@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
 import { inputItems, type StoredItems } from '../../dialects/responses/request/input-read.ts'
 import { readRequest } from '../../dialects/responses/request/read.ts'
@@ -6,6 +6,7 @@ import { writeResponse } from '../../dialects/responses/response/write.ts'
 import { createWriter } from '../../dialects/responses/stream/write.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
+import { putHolder, type Responses } from './response-holder.ts'
 
 /** Whether a request depends on responses that this router has stored. */
 export function isStoredHere({ history, referenced }: StoredItems): boolean {
@@ -55,11 +56,13 @@ export function withRequestState(dialect: Dialect, { remembered, onAnswer }: Req
 interface StoringOptions {
   request: FastifyRequest
   body: Record<string, unknown>
-  store: Pick<ReturnType<FastifyInstance['rights']['responses']>, 'put'>
+  store: Pick<Responses, 'put'>
   /** Whether the response was announced to the store, which then waits for it. */
   isStored: boolean
   remembered: StoredItems
   dialect: Dialect
+  /** The model as the client named it. */
+  askedModel: string
 }
 
 /** Stores the response to a request before the client can refer to it. */
@@ -67,6 +70,7 @@ export class ResponseStoring {
   readonly #options: StoringOptions
   #response: JsonObject | undefined
   #stored: Promise<void> | undefined
+  #remembersHolder = false
 
   constructor(options: StoringOptions) {
     this.#options = options
@@ -89,7 +93,10 @@ export class ResponseStoring {
     if (this.#stored || processing?.isJudging) return this.#stored
     // A blocked stream has no response to store.
     const written = this.#response ?? (isStored && processing?.isBlocked ? {} : undefined)
-    if (!written) return undefined
+    if (!written) {
+      this.rememberHolder()
+      return undefined
+    }
     // Store what the client gets: pseudonyms are only valid within one request.
     this.#stored = this.#store(
       processing?.responseForClient(written, dialect.contents?.answers ?? {}) ?? written,
@@ -97,11 +104,29 @@ export class ResponseStoring {
     return this.#stored
   }
 
+  /**
+   * Remembers the server that stores the response, if the router does not. Called with the first bytes, because a client may
+   * cancel a background response while it is streamed.
+   */
+  rememberHolder(): void {
+    const { request, store, body, askedModel } = this.#options
+    if (body.store === false || this.#response || this.#stored || request.processing) return
+    if (this.#remembersHolder || request.exchange.answerId === undefined) return
+    this.#remembersHolder = true
+    const isUncounted = body.background === true && !request.exchange.stream
+    void this.#logFailure(putHolder(store, request, { askedModel, isUncounted }))
+  }
+
   async #store(response: JsonObject): Promise<void> {
-    const { request, body, store, remembered } = this.#options
+    const { body, remembered, store } = this.#options
     const input = inputItems(body.input, remembered).map(({ item }) => item)
+    await this.#logFailure(store.put(String(response.id), { response, input }))
+  }
+
+  async #logFailure(storing: Promise<void>): Promise<void> {
+    const { request } = this.#options
     try {
-      await store.put(String(response.id), { response, input })
+      await storing
     } catch (error) {
       const name = error instanceof Error ? error.name : typeof error
       request.log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')

@@ -1,7 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { questionCount } from '../../config/prompt-tree.ts'
 import { optional } from '../../sdk/text-endpoint.ts'
 
 const plugin: FastifyPluginAsync = async (app) => {
@@ -40,4 +39,24 @@ export function readQuestions(answer: string, limit: number): string[] {
     .map((line) => line.trim().replace(lead, '').replace(emphasis, '').trim())
     .filter((line) => endOfQuestion.test(line))
     .slice(0, limit)
+}
+
+/**
+ * Returns the value of `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (which may differ from that
+ * of the request if a prompt is missing). English is used for languages other than Polish.
+ */
+export function questionCount(count: number, language: string | undefined): string {
+  return language === 'pl' ? `${count} ${polishQuestions(count)}` : `${count} question(s)`
+}
+
+/** Polish plural forms. Source: Unicode CLDR, language plural rules. */
+function polishQuestions(count: number): string {
+  switch (new Intl.PluralRules('pl').select(count)) {
+    case 'one':
+      return 'pytanie'
+    case 'many':
+      return 'pytań'
+    default:
+      return 'pytania'
+  }
 }

@@ -1,5 +1,6 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
+import { pointerSteps } from '../../lib/json/pointer.ts'
 import { badRequest, type RouterError } from '../errors.ts'
 
 /**
@@ -20,13 +21,13 @@ export function bodyCheck(schema: TSchema): (body: unknown) => RouterError | und
 function describe(error: ValueError): RouterError {
   const deepest = deepestOf(error)
   const path = fieldAt(deepest.path)
-  const wanted = wantedBy(deepest.schema)
+  const expected = expectedBy(deepest.schema)
   if (deepest.type === ValueErrorType.ObjectAdditionalProperties)
     return badRequest(`'${path}' is not a known field`, path, 'unknown_parameter')
   if (path === '') return badRequest('The body must be a JSON object')
   if (deepest.value === undefined)
-    return badRequest(`'${path}' is required: ${wanted}`, path, 'missing_required_parameter')
-  return badRequest(`'${path}' must be ${wanted}`, path, 'invalid_value')
+    return badRequest(`'${path}' is required: ${expected}`, path, 'missing_required_parameter')
+  return badRequest(`'${path}' must be ${expected}`, path, 'invalid_value')
 }
 
 /** Like {@link bodyCheck}, but the returned function throws the error. */
@@ -52,22 +53,18 @@ function deepestOf(error: ValueError): ValueError {
 
 /** Converts the JSON pointer `/messages/0/content` to `messages[0].content`. */
 export function fieldAt(pointer: string): string {
-  return pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .reduce(
-      (path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : path === '' ? part : `${path}.${part}`),
-      '',
-    )
+  return pointerSteps(pointer).reduce((path, step) => {
+    if (/^\d+$/.test(step)) return `${path}[${step}]`
+    return path === '' ? step : `${path}.${step}`
+  }, '')
 }
 
-function wantedBy(schema: TSchema): string {
+function expectedBy(schema: TSchema): string {
   if (typeof schema.errorMessage === 'string') return schema.errorMessage
   if (typeof schema.allowed === 'string') return schema.allowed
   if (schema[Kind] === 'Union' && Array.isArray(schema.anyOf)) {
-    const wanted = new Set(schema.anyOf.map((branch: TSchema) => wantedBy(branch)))
-    return [...wanted].join(' or ')
+    const expected = new Set(schema.anyOf.map((branch: TSchema) => expectedBy(branch)))
+    return [...expected].join(' or ')
   }
   if (schema.const !== undefined) return JSON.stringify(schema.const)
   const names: Record<string, string> = {

@@ -40,9 +40,9 @@ export function memberErrors(value: unknown, members: Readonly<Record<string, st
   return Object.entries(members).flatMap(([name, type]) => {
     const member = value[name]
     const isOptional = type.endsWith('?')
-    const wanted = type.replace('?', '')
-    if (typeOf(member) === wanted || (isOptional && member === undefined)) return []
-    const word = isWord(wanted) ? words[wanted] : wanted
+    const expectedType = type.replace('?', '')
+    if (typeOf(member) === expectedType || (isOptional && member === undefined)) return []
+    const word = isWord(expectedType) ? words[expectedType] : expectedType
     return member === undefined
       ? [`'${prefix}${name}' is required: ${word}`]
       : [`'${prefix}${name}' must be ${word}`]

@@ -6,6 +6,17 @@ export interface StoredResponse {
   response: Record<string, unknown>
   /** Input items of the request, including those of earlier turns, oldest first. */
   input: Record<string, unknown>[]
+  /** Set if a server stores the response itself; `response` and `input` are then empty. */
+  heldBy?: ResponseHolder
+}
+
+/** The target that created a response, and the model as the client named it. */
+export interface ResponseHolder {
+  model: string
+  target: string
+  askedModel: string
+  /** Set for a background response whose tokens have not been counted yet, because they were unknown when it was created. */
+  isUncounted?: boolean
 }
 
 /** Integers of tools and schemas keep all their digits. */

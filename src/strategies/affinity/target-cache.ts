@@ -1,3 +1,4 @@
+import { movingAverage } from '../../lib/numbers.ts'
 import type { Usage } from '../../sdk/chat.ts'
 import type { PrefixKey, RoutingRequest, TargetSignals } from '../../sdk/strategy.ts'
 import { CachedPrefixes, type KnownPrefix } from './cached-prefixes.ts'
@@ -7,11 +8,9 @@ const recentMs = 30_000
 /** Assumed size of the prefix cache in tokens, if the engine does not report it. */
 const assumedTokens = 256 * 1024
 /** Factor by which the cache is assumed to be larger: forgetting too early costs more than too late. */
-const patience = 1.25
+const capacityMargin = 1.25
 /** Smaller differences between expected and reported cached tokens are ignored: engines cache whole blocks only. */
 const smallTokens = 512
-/** Weight of a new observation in the moving average. */
-const newest = 0.2
 
 /** A running request, with estimates from when its target was picked. */
 export interface RunningRequest {
@@ -79,7 +78,7 @@ export class TargetCache {
     this.#recent = this.recent(now) + work
     this.#running.set(request, { work, expected, request: this.#prefixes.add(prefixKeys, options.session) })
     this.work += work
-    this.#prefixes.limit((patience * this.#maxTokens) / this.#scale, options.maxEntries)
+    this.#prefixes.limit((capacityMargin * this.#maxTokens) / this.#scale, options.maxEntries)
   }
 
   /** Records the end of a request and learns from the usage that the engine reported. */
@@ -91,7 +90,7 @@ export class TargetCache {
     if (!usage) return
     const { promptTokens, cachedTokens } = usage
     if (promptTokens > 0 && request.promptTokens > 0)
-      this.#scale += newest * (clamped(promptTokens / request.promptTokens) - this.#scale)
+      this.#scale = movingAverage(this.#scale, clamped(promptTokens / request.promptTokens))
     if (cachedTokens !== undefined) this.#compare(running, cachedTokens)
   }
 

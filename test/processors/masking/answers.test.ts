@@ -4,7 +4,7 @@ import { isObject } from '../../../src/lib/json/read.ts'
 import { eventsIn } from '../../helpers/events-in.ts'
 import { post } from '../../helpers/http.ts'
 import { startRouter } from '../../helpers/router.ts'
-import { startUpstream } from '../../helpers/scripted-upstream.ts'
+import { openaiDone, openaiEvent, startUpstream } from '../../helpers/scripted-upstream.ts'
 import { askIn } from '../dialect-players.ts'
 import { startEcho } from '../echo-upstream.ts'
 import { address, chat, maskingRig } from './rig.ts'
@@ -201,4 +201,23 @@ test('a stream that is cut off returns the text held back, then an error and no 
   assert.equal(said.join(''), 'See E')
   assert.ok('error' in (events.at(-1) ?? {}))
   assert.doesNotMatch(text, /\[DONE\]/)
+})
+
+test('the end of a choice whose text is held back belongs to that choice, whatever events came before', async () => {
+  const piece = (...choices: object[]): string => openaiEvent({ choices })
+  const pieces = [
+    piece({ index: 0, delta: { content: 'One.' } }, { index: 1, delta: { content: 'See' } }),
+    piece({ index: 1, delta: { content: ' E' } }),
+    piece({ index: 0, delta: {}, finish_reason: 'stop' }),
+    piece({ index: 1, delta: {}, finish_reason: 'stop' }),
+    openaiDone,
+  ]
+  const upstream = await startUpstream(() => ({ kind: 'stream', pieces }))
+  open.push(upstream)
+  const router = await routerWith([{ type: 'masking' }], { upstream: upstream.url })
+  const { text } = await post(`${router.url}/v1/chat/completions`, chat(address, { stream: true, n: 2 }))
+  const said = ['', '']
+  for (const { choices } of eventsIn(text))
+    for (const { index, delta } of Array.isArray(choices) ? choices : []) said[index] += delta.content ?? ''
+  assert.deepEqual(said, ['One.', 'See E'])
 })

@@ -5,7 +5,7 @@ import { JsonWriting } from '../../../src/processors/masking/json-writing.ts'
 import { masked } from '../../../src/processors/masking/masking.ts'
 import { MaskingRules } from '../../../src/processors/masking/masking-rules.ts'
 import { Pseudonyms } from '../../../src/processors/masking/pseudonyms.ts'
-import { Dictionary, longestSpelling, TextRestorer } from '../../../src/processors/masking/restorer.ts'
+import { Dictionary, maxSpellingLength, TextRestorer } from '../../../src/processors/masking/restorer.ts'
 
 const rules = new MaskingRules({
   off: [],
@@ -205,7 +205,7 @@ test('at most the longest spelling is held back', () => {
     out += restorer.push(character)
     assert.ok(long.indexOf(out) === 0)
   }
-  assert.ok(long.length - out.length <= longestSpelling)
+  assert.ok(long.length - out.length <= maxSpellingLength)
 })
 
 test('arguments remain valid JSON wherever they are split, at each level', () => {

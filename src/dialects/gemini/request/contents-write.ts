@@ -11,7 +11,7 @@ import type {
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
-import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
+import { imageTypeOf, readDataUrl } from '../../shared/media.ts'
 import { signatureFor } from '../../shared/signatures.ts'
 import { orderedPieces } from '../../shared/tools/call-order.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'

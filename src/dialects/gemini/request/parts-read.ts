@@ -1,7 +1,7 @@
 import { filledTextOf, type JsonObject, textOf } from '../../../lib/json/read.ts'
 import type { UserPart } from '../../../sdk/chat.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
-import { standardBase64 } from '../../shared/images.ts'
+import { standardBase64 } from '../../shared/media.ts'
 import { textParts } from '../../shared/message-parts.ts'
 import { memberOf, objectIn } from '../members.ts'
 

@@ -10,7 +10,7 @@ import type {
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
-import { imageTypeOf, standardBase64 } from '../../shared/images.ts'
+import { imageTypeOf, standardBase64 } from '../../shared/media.ts'
 import { readSignedId } from '../../shared/signatures.ts'
 import { CallIndex } from '../../shared/tools/call-ids.ts'
 import { convertedArguments, historyArguments } from '../../shared/tools/tool-arguments.ts'

@@ -11,9 +11,8 @@ import type {
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
-import { imageUrl } from '../../shared/images.ts'
+import { imageUrl, openaiFile } from '../../shared/media.ts'
 import { joinTexts } from '../../shared/message-parts.ts'
-import { openaiFile } from '../../shared/openai-file.ts'
 import { failureText } from '../../shared/tools/tool-results.ts'
 
 /** Writes the turns of a conversation as messages. */

@@ -2,7 +2,7 @@ import { filledTextOf, isObject, type JsonObject, present } from '../../../lib/j
 import type { AssistantPart, ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { readCacheControl } from '../../shared/cache-control.ts'
-import { readImageSource } from '../../shared/images.ts'
+import { readImageSource } from '../../shared/media.ts'
 import { readAudioPart, requiredText } from '../../shared/message-parts.ts'
 
 /** Content of `system` and `developer`: text only. */

@@ -25,8 +25,9 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const messages = readMessages(body.messages, dropped.add)
   reportNestedMembers(body, (field) => dropped.add(field, notTranslated))
   const extras = unknownMembers(body, OpenaiChatBody.properties)
-  const asked = readResponseFormat(body.response_format) ?? readOllamaFormat(body.format)
-  const { format, others } = asked ? { format: asked, others: extras } : readJsonConstraint(extras)
+  const explicitFormat = readResponseFormat(body.response_format) ?? readOllamaFormat(body.format)
+  const isFree = explicitFormat === undefined || explicitFormat.type === 'text'
+  const { format = explicitFormat, others } = isFree ? readJsonConstraint(extras) : { others: extras }
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,

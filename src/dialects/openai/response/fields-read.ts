@@ -9,8 +9,8 @@ import {
   tokensOf,
 } from '../../../lib/json/read.ts'
 import type { ChatResponse, GeneratedFile, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
-import { readDataUrl } from '../../shared/images.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
+import { readDataUrl } from '../../shared/media.ts'
 import { readListedLogprobs } from '../completion/logprobs.ts'
 
 /** The stop sequence that ended the text, if a choice names it: `stop_reason` of vLLM, `matched_stop` of SGLang. */

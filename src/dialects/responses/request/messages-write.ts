@@ -8,9 +8,8 @@ import type {
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
-import { imageUrl } from '../../shared/images.ts'
+import { imageUrl, openaiFile } from '../../shared/media.ts'
 import { joinTexts } from '../../shared/message-parts.ts'
-import { openaiFile } from '../../shared/openai-file.ts'
 import { orderedPieces } from '../../shared/tools/call-order.ts'
 import { failureText } from '../../shared/tools/tool-results.ts'
 

@@ -1,7 +1,7 @@
 import { filledTextOf, isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantPart, FilePart, ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { readImageSource } from '../../shared/images.ts'
+import { readImageSource } from '../../shared/media.ts'
 import { readAudioPart, requiredText, unknownPartText } from '../../shared/message-parts.ts'
 
 /** Content of `system` and `developer`: text only. */

@@ -9,7 +9,8 @@ interface StoredResponse {
 }
 
 interface ResponseFinder {
-  find(id: string): Promise<StoredResponse | undefined>
+  /** `heldBy`: set if a server stores the response, and its items are therefore unknown. */
+  find(id: string): Promise<(StoredResponse & { heldBy?: object }) | undefined>
 }
 
 /** Loads the stored responses that a request continues or refers to. `body` need not be validated. */
@@ -20,7 +21,8 @@ export async function loadStoredItems(body: unknown, store: ResponseFinder): Pro
     loadReferencedItems(input, store),
     typeof previous === 'string' ? store.find(previous) : undefined,
   ])
-  return { history: stored && [...stored.input, ...outputOf(stored)], referenced }
+  const history = stored && !stored.heldBy ? [...stored.input, ...outputOf(stored)] : undefined
+  return { history, referenced }
 }
 
 /** A body of 32 MiB can refer to 500,000 responses, and other requests use the same store. */

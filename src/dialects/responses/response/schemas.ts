@@ -42,6 +42,17 @@ export const ResponseSchema = Type.Object(
   { title: 'Response' },
 )
 
+export const InputItemListSchema = Type.Object(
+  {
+    object: Type.Literal('list'),
+    data: Type.Array(Type.Object({ id: Type.String(), type: Type.String() }, { additionalProperties: true })),
+    first_id: orNull(Type.String()),
+    last_id: orNull(Type.String()),
+    has_more: Type.Boolean(),
+  },
+  { title: 'InputItemList' },
+)
+
 export const DeletedResponseSchema = Type.Object(
   { id: Type.String(), object: Type.String(), deleted: Type.Boolean() },
   { title: 'DeletedResponse' },

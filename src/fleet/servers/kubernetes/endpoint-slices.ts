@@ -81,8 +81,8 @@ export function endpointsOfSlices(
   return [...byName.values()].sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1))
 }
 
-function portOf({ ports }: EndpointSlice, wanted: number | string | undefined): number | undefined {
-  if (typeof wanted === 'number') return wanted
-  if (wanted === undefined) return ports[0]?.port
-  return ports.find(({ name }) => name === wanted)?.port
+function portOf({ ports }: EndpointSlice, nameOrNumber: number | string | undefined): number | undefined {
+  if (typeof nameOrNumber === 'number') return nameOrNumber
+  if (nameOrNumber === undefined) return ports[0]?.port
+  return ports.find(({ name }) => name === nameOrNumber)?.port
 }

@@ -1,7 +1,7 @@
 import { type JsonNode, stringAt } from '../../lib/json/tree.ts'
 import { itemPath } from './json-values.ts'
 
-export interface KeptText {
+export interface UnchangedText {
   readonly text: string
   readonly path: string
 }
@@ -9,11 +9,11 @@ export interface KeptText {
 /** Bytes in base64, hexadecimal digits, or an id. */
 const encoded = /^[A-Za-z0-9+/=_-]*$/
 
-/** Texts of a JSON body that are passed on unchanged, names of members among them, with their paths. */
-export class KeptTexts {
+/** Texts of a JSON body that are passed on unchanged, including names of members, with their paths. */
+export class UnchangedTexts {
   readonly #bytes: Buffer
   readonly #opaque: { node: JsonNode; path: string }[] = []
-  readonly list: KeptText[] = []
+  readonly list: UnchangedText[] = []
 
   /** `bytes`: the body that all nodes belong to. */
   constructor(bytes: Buffer) {
@@ -25,19 +25,19 @@ export class KeptTexts {
     for (const text of this.#textsOf(node, path)) this.list.push(text)
   }
 
-  /** Adds a value of which only its server knows the meaning. */
+  /** Adds a value that only its server can interpret. */
   addOpaque(node: JsonNode, path: string): void {
     this.#opaque.push({ node, path })
   }
 
   /** Texts in opaque values that are not encoded data. */
-  opaqueTexts(): KeptText[] {
+  opaqueTexts(): UnchangedText[] {
     return this.#opaque
       .flatMap(({ node, path }) => [...this.#textsOf(node, path)])
       .filter(({ text }) => !encoded.test(text))
   }
 
-  *#textsOf(node: JsonNode, path: string): Generator<KeptText> {
+  *#textsOf(node: JsonNode, path: string): Generator<UnchangedText> {
     switch (node.type) {
       case 'string':
         yield { text: stringAt(this.#bytes, node), path }

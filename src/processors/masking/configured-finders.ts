@@ -2,7 +2,7 @@ import { RE2JS } from 're2js'
 import type { Finder } from './match.ts'
 
 /**
- * A word of a list is found as a whole word, in any case. Only the entries that begin like the text at an offset are compared with
+ * Finds the entries of a list as whole words, case-insensitive. Only entries that begin like the text at an offset are compared with
  * it, because lists may be long.
  */
 export function wordFinder(kind: string, words: readonly string[]): Finder {

@@ -2,7 +2,7 @@ import { isObject } from '../../lib/json/read.ts'
 import type { ChatResponse, Usage } from '../../sdk/chat.ts'
 
 /** A cache entry. If masking applies, the response in it is masked. */
-export interface KeptAnswer {
+export interface CachedAnswer {
   /** Time of completion, in milliseconds since the epoch. */
   readonly at: number
   /** A non-streamed response in the client's dialect, byte for byte. */
@@ -15,15 +15,15 @@ export interface KeptAnswer {
 }
 
 /** Version of the entry format; part of the cache key, so entries of other versions are never found. */
-export const answerForm = 'answer-1'
+export const entryVersion = 'answer-1'
 
-/** Parses an entry whose key includes {@link answerForm}. */
-export function keptAnswer(json: string): KeptAnswer {
+/** Parses an entry whose key includes {@link entryVersion}. */
+export function parseCachedAnswer(json: string): CachedAnswer {
   return JSON.parse(json)
 }
 
 /** Whether a response may be stored: every choice ended normally, with content and without a refusal. */
-export function mayBeKept({ choices }: ChatResponse, { tools }: { tools: boolean }): boolean {
+export function isCacheable({ choices }: ChatResponse, { tools }: { tools: boolean }): boolean {
   if (choices.length === 0) return false
   return choices.every(({ finishReason, unknownReason, refusal, text, toolCalls }) => {
     if (unknownReason !== undefined || refusal) return false

@@ -4,26 +4,25 @@ import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
-  openaiServer,
   type Script,
   type ScriptedUpstream,
   startUpstream,
   type UpstreamOptions,
 } from '../helpers/scripted-upstream.ts'
 
-/** A server that ends with the test. */
-export async function upstreamOf(
+/** Starts an upstream that is closed at the end of the test. */
+export async function startUpstreamFor(
   t: TestContext,
+  script: Script,
   options?: UpstreamOptions,
-  script: Script = openaiServer('Hi'),
 ): Promise<ScriptedUpstream> {
   const upstream = await startUpstream(script, options)
   t.after(() => upstream.close())
   return upstream
 }
 
-/** A router that ends with the test, and names the cause of an error in its response. */
-export async function routerOf(
+/** Starts a router that is closed at the end of the test. Its error responses have the cause. */
+export async function startRouterFor(
   t: TestContext,
   models: Record<string, object[]>,
   env: Record<string, string> = {},

@@ -1,4 +1,5 @@
-import type { ImagePart } from '../../sdk/chat.ts'
+import { present } from '../../lib/json/read.ts'
+import type { FilePart, ImagePart } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 
 /** The source of an image from an http(s) URL or a base64 data URL. Throws `bad_request` with `path` for anything else. */
@@ -44,4 +45,21 @@ export function imageTypeOf(base64: string): string | undefined {
   if (head.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png'
   if (head.startsWith('GIF87a') || head.startsWith('GIF89a')) return 'image/gif'
   return head.startsWith('RIFF') && head.slice(8) === 'WEBP' ? 'image/webp' : undefined
+}
+
+/** The first bytes of every PDF, `%PDF`, in base64. */
+export const pdfStart = 'JVBERi'
+
+/**
+ * The data of a file as OpenAI's APIs accept it: as a data URL, and only together with a name. Anthropic's documents and Gemini's
+ * files may lack one. Source: OpenAI API, error `Missing required parameter: ....file.file_id` for data without a name.
+ */
+export function openaiFile({ data, name }: FilePart): { file_data?: string; filename?: string } {
+  if (data === undefined) return present({ filename: name })
+  const isBarePdf = data.startsWith(pdfStart)
+  const mediaType = isBarePdf ? 'application/pdf' : readDataUrl(data)?.mediaType
+  return {
+    file_data: isBarePdf ? `data:${mediaType};base64,${data}` : data,
+    filename: name ?? (mediaType === 'application/pdf' ? 'document.pdf' : 'document'),
+  }
 }
