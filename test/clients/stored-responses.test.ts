@@ -353,5 +353,7 @@ test('the input items of a response that the router has stored are listed page b
   assert.equal(data.length, 1)
   assert.match(JSON.stringify(data), /Three/)
   await assert.rejects(responses.inputItems.list(id, { after: 'unknown' }), BadRequestError)
+  const wrongOrder: object = { order: 'up' }
+  await assert.rejects(responses.inputItems.list(id, wrongOrder), /'order' must be .*asc.*desc/)
   await assert.rejects(responses.cancel(id), BadRequestError)
 })

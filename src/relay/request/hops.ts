@@ -20,7 +20,7 @@ export function loopError(clientUserAgent: string | undefined): RouterError | nu
   if (hopsOf(clientUserAgent) < maxHops) return null
   return new RouterError(
     'upstream_error',
-    `The request has already passed through ${maxHops} routers. A server of the model leads back to the router itself`,
+    `The request has passed through ${maxHops} routers: the address of a server of this model leads back to the router itself`,
     { status: 508, code: 'loop_detected' },
   )
 }

@@ -120,7 +120,11 @@ const ListQuery = Type.Object({
     Type.Integer({ minimum: 1, maximum: 100, description: 'Items per page; default 20.' }),
   ),
   order: Type.Optional(
-    Type.Union([Type.Literal('asc'), Type.Literal('desc')], { description: 'Default `desc`: newest first.' }),
+    Type.Unsafe<'asc' | 'desc'>({
+      type: 'string',
+      enum: ['asc', 'desc'],
+      description: 'Default `desc`: newest first.',
+    }),
   ),
 })
 
